@@ -1,0 +1,151 @@
+"""The vocabulary: what one molecule is, what a batch of them is, what an encoder makes of it.
+
+Sizes, the same letters everywhere: B molecules in the batch, N atoms, T tokens, D width of a token,
+Q queries, P width of the shared space, K targets, L length of a text, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from molfusion.views.base import View
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Geometry:
+    """Coordinates a source came with, in the atom order of the record's SMILES, hydrogens after the heavy atoms."""
+
+    numbers: NDArray[np.uint8]  # [N] atomic numbers
+    positions: NDArray[np.float32]  # [N, 3] Å
+
+    def digest_bytes(self) -> bytes:
+        return self.numbers.tobytes() + np.ascontiguousarray(self.positions, dtype="<f4").tobytes()
+
+
+class Fact(NamedTuple):
+    """One sentence of a caption and what it speaks of (`2d`, `3d`, `ez`, `chi`), for scoring each kind apart."""
+
+    tag: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One molecule (or one conformer of it) as its card gives it."""
+
+    id: str
+    smiles: str  # as given: unescaped, original atom order
+    canonical: str  # canonical isomeric SMILES
+    geometry: Geometry | None = None
+    group: str = ""  # the molecule this is a conformer or stereoisomer of
+    text: str = ""  # the caption or the answer
+    prompt: str = ""  # the question, for instruction data
+    targets: tuple[float, ...] = ()  # in the card's order and units; nan = not measured
+    split: str = "train"
+    facts: tuple[Fact, ...] = ()
+    pools: tuple[tuple[str, str], ...] = ()  # (kind, name): small sets within which retrieval is also scored
+    scope: str = "all"  # which facts `text` is restricted to
+    pool: str = ""  # the pool this record is scored in under that scope
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One number that a card gives for each molecule."""
+
+    name: str
+    unit: str = ""
+    kind: Literal["regression", "classification"] = "regression"
+
+
+class Tokens(NamedTuple):
+    """What every encoder returns."""
+
+    x: Tensor  # [B, T, D]
+    mask: Tensor  # [B, T] bool, True = real; every row has at least one
+
+
+class Arrays:
+    """Base of a view's own batch: a dataclass of tensors (or None) that moves as one."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return type(self)(**{k: function(v) if isinstance(v, Tensor) else v for k, v in values.items()})
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        return self.map(lambda t: t.to(*args, **kwargs))
+
+    def pin_memory(self) -> Self:
+        return self.map(lambda t: t.pin_memory())
+
+    def padding(self) -> float:
+        """The share of this batch's cells that is padding; 0 where nothing is padded."""
+        mask = getattr(self, "mask", None)
+        return 0.0 if mask is None else 1.0 - mask.float().mean().item()
+
+
+@dataclass
+class MoleculeBatch:
+    """B molecules under every view that the model reads, keyed by the views themselves.
+
+    `batch[view]` is that view's own batch; equal settings are shared and different settings coexist.
+    """
+
+    ids: list[str]
+    smiles: list[str]
+    texts: list[str]
+    groups: list[str]
+    scopes: list[str]
+    pools: list[str]
+    targets: Tensor  # [B, K] float32, nan = not measured
+    views: dict[View, Any]
+
+    def __getitem__(self, view: View) -> Any:
+        if view not in self.views:
+            carried = ", ".join(map(repr, self.views)) or "no view"
+            raise KeyError(f"this batch has no {view!r}; it carries {carried}")
+        return self.views[view]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move every tensor; the strings stay."""
+        views = {view: value.to(*args, **kwargs) for view, value in self.views.items()}
+        return self._with(self.targets.to(*args, **kwargs), views)
+
+    def pin_memory(self) -> Self:
+        return self._with(
+            self.targets.pin_memory(), {view: value.pin_memory() for view, value in self.views.items()}
+        )
+
+    def padding(self) -> dict[str, float]:
+        """Padding fraction of each view that pads, by the view's class name."""
+        return {type(v).__name__: a.padding() for v, a in self.views.items() if getattr(a, "mask", None) is not None}
+
+    def _with(self, targets: Tensor, views: dict[View, Any]) -> Self:
+        kept = (self.ids, self.smiles, self.texts, self.groups, self.scopes, self.pools)
+        return type(self)(*kept, targets=targets, views=views)
+
+
+def pad(arrays: Sequence[NDArray[Any]], value: float = 0) -> NDArray[Any]:
+    """Stack arrays of shape [n_i, ...] into [B, max n_i, ...], filled with `value` on the right."""
+    longest = max(len(a) for a in arrays)
+    out = np.full((len(arrays), longest, *arrays[0].shape[1:]), value, dtype=arrays[0].dtype)
+    for row, array in zip(out, arrays, strict=True):
+        row[: len(array)] = array
+    return out
+
+
+def length_mask(lengths: Sequence[int]) -> Tensor:
+    """[B, max length] bool, True below each row's length."""
+    n = torch.as_tensor(lengths)
+    return torch.arange(int(n.max()))[None, :] < n[:, None]

@@ -1,0 +1,1 @@
+"""What RDKit computes. No torch here."""

@@ -1,0 +1,46 @@
+"""Murcko scaffolds, and splits that keep each of them together."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+from rdkit import Chem
+from rdkit.Chem.Scaffolds import MurckoScaffold
+
+from molfusion.chem.parse import parse
+
+
+def scaffold(smiles: str) -> str:
+    """Murcko scaffold without stereo, as canonical SMILES; "" for an acyclic molecule."""
+    mol = parse(smiles)
+    Chem.RemoveStereochemistry(mol)
+    return str(MurckoScaffold.MurckoScaffoldSmiles(mol=mol, includeChirality=False))
+
+
+def split_groups(groups: Sequence[str], fractions: Sequence[float], seed: int) -> list[int]:
+    """For each item 0 (train), 1 (val) or 2 (test), never parting a group.
+
+    Balanced: groups larger than half of val or test go to train; the rest is shuffled with `seed` and dealt out.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, group in enumerate(groups):
+        members[group].append(i)
+    sizes = [fraction * len(groups) for fraction in fractions]
+    limit = min(size for size in sizes[1:] if size > 0) / 2 if any(sizes[1:]) else 0
+    ordered = sorted(members.values(), key=lambda m: m[0])
+    big = [m for m in ordered if len(m) > limit]
+    small = [m for m in ordered if len(m) <= limit]
+    random.Random(seed).shuffle(small)
+    assigned = [0] * len(groups)
+    filled = [0.0, 0.0, 0.0]
+    for group in big + small:
+        # Val and test first: they are the small ones, and a full train takes what is left.
+        part = 0
+        if len(group) <= limit:
+            part = next((p for p in (1, 2) if filled[p] + len(group) <= sizes[p] + 0.5), 0)
+        filled[part] += len(group)
+        for i in group:
+            assigned[i] = part
+    return assigned

@@ -1,0 +1,226 @@
+"""The one datamodule: a card, the views the model asks for, batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+
+from molfusion.batch import MoleculeBatch, Record, Target
+from molfusion.data.card import Card, load_card
+from molfusion.data.prepare import Summary, prepare
+from molfusion.data.records import Dropped, Records, load_records, with_scope
+from molfusion.data.sampler import BatchOrder, ResumableLoader, worker_init
+from molfusion.data.store import ViewStore
+from molfusion.paths import cache_folder
+from molfusion.views.base import Features, View, ViewError
+from molfusion.views.text import TextView
+
+
+class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
+    """Records and their stored views; a list of indices becomes a `MoleculeBatch`."""
+
+    def __init__(self, records: Sequence[Record], stores: dict[View, ViewStore], views: Iterable[View]) -> None:
+        self.records = records
+        self.views = sorted(views, key=repr)
+        self.stores = stores
+        self._unstored: dict[tuple[View, int], Features] = {}  # token ids: small, asked for every epoch
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> MoleculeBatch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> MoleculeBatch:
+        records = [self.records[i] for i in indices]
+        width = max((len(r.targets) for r in records), default=0)
+        targets = np.array([r.targets or (np.nan,) * width for r in records], dtype=np.float32)
+        return MoleculeBatch(
+            ids=[r.id for r in records],
+            smiles=[r.smiles for r in records],
+            texts=[r.text for r in records],
+            groups=[r.group for r in records],
+            scopes=[r.scope for r in records],
+            pools=[r.pool for r in records],
+            targets=torch.from_numpy(targets).reshape(len(records), width),
+            views={view: view.collate([self._features(view, i) for i in indices]) for view in self.views},
+        )
+
+    def _features(self, view: View, index: int) -> Features:
+        if view.stored:
+            return self.stores[view].get(self.records[index])
+        if (view, index) not in self._unstored:
+            self._unstored[view, index] = view.featurise(self.records[index])
+        return self._unstored[view, index]
+
+
+class MoleculeData(L.LightningDataModule):
+    """Batches of one card under the views of whatever model is trained.
+
+    Args:
+        card: name of a shipped card, or the path of one.
+        views: what the model reads; the command line links it from the model.
+        batch_size: molecules a batch and device.
+        population: further views a molecule must have to take part, so that all models compared see the same ones.
+        root: folder the card's relative paths start from.
+        cache: folder of the feature store.
+        workers: loader processes beside the main one.
+        prepare_workers: processes that featurise; by default one a core.
+        timeout: seconds one molecule may take to featurise.
+        seed: of the order of the batches.
+        train_fraction: share of the training molecules to use (the first ones of a seeded order).
+        targets: names of the card's targets to keep; all by default.
+    """
+
+    def __init__(
+        self,
+        card: str = "demo",
+        views: frozenset[View] | None = None,
+        batch_size: int = 64,
+        population: list[View] | None = None,
+        root: str | None = None,
+        cache: str | None = None,
+        workers: int = 0,
+        prepare_workers: int | None = None,
+        timeout: float = 60.0,
+        seed: int = 0,
+        train_fraction: float = 1.0,
+        targets: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 < train_fraction <= 1:
+            raise ValueError(f"train_fraction is {train_fraction}, expected a number in (0, 1]")
+        self.card: Card = load_card(card, root)
+        self.views = frozenset(views or ())
+        self.population = frozenset(population or ()) | {v for v in self.views if v.stored}
+        self.batch_size, self.workers, self.seed = batch_size, workers, seed
+        self.prepare_workers, self.timeout = prepare_workers, timeout
+        self.train_fraction = train_fraction
+        self.cache = Path(cache) if cache else cache_folder()
+        self.targets, self._columns = _chosen(self.card, targets)
+        self.records: dict[str, list[Record]] = {}
+        self.dropped: list[Dropped] = []
+        self.summaries: list[Summary] = []
+        self.on_progress: Any = None  # (view, done, total) -> None, set by the command line
+
+    # -- filling and opening the store ---------------------------------------------------------------
+
+    def load(self) -> Records:
+        """All records of the card, in file order, before any is left out."""
+        return load_records(self.card, self.cache)
+
+    def prepare_data(self) -> None:
+        """Featurise what the store lacks; once a machine."""
+        self.summaries = prepare(
+            self.load().records,
+            self.population,
+            self.cache / "store",
+            self.prepare_workers,
+            self.timeout,
+            self.on_progress,
+        )
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the store and settle who takes part: records that have every view of the population."""
+        if self.records:
+            return
+        loaded = self.load()
+        self._stores = {view: ViewStore(self.cache / "store", view) for view in self.population}
+        self.dropped = list(loaded.dropped)
+        kept: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
+        for record in loaded.records:
+            lacking = self._lacking(record)
+            if lacking:
+                self.dropped.append(Dropped(record.id, record.smiles, lacking))
+            else:
+                kept[record.split].append(self._select_targets(record))
+        kept["train"] = self._fraction(kept["train"])
+        if not kept["train"]:
+            reasons = Counter(d.reason for d in self.dropped).most_common(1)
+            why = f": {reasons[0][1]} × {reasons[0][0]!r}" if reasons else ""
+            raise ValueError(f"card {self.card.name}: no training molecule is left{why}")
+        self.records = kept
+
+    def _lacking(self, record: Record) -> str:
+        for view, store in self._stores.items():
+            if not store.has(record):
+                try:
+                    store.get(record)
+                except (ViewError, KeyError) as error:
+                    return f"{type(view).__name__}: {error}"
+        return ""
+
+    def _fraction(self, records: list[Record]) -> list[Record]:
+        order = np.random.default_rng(self.seed).permutation(len(records))
+        kept = sorted(order[: max(1, round(len(records) * self.train_fraction))])
+        return [records[i] for i in kept] if records else []
+
+    def _select_targets(self, record: Record) -> Record:
+        if self._columns is None:
+            return record
+        from dataclasses import replace
+
+        return replace(record, targets=tuple(record.targets[i] for i in self._columns))
+
+    # -- what tasks ask through their trainer --------------------------------------------------------
+
+    def target_values(self, split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """[molecules, K] targets of one split, nan = not measured."""
+        return np.array([r.targets for r in self.records[split]], dtype=np.float64).reshape(-1, len(self.targets))
+
+    # -- loaders -------------------------------------------------------------------------------------
+
+    def train_dataloader(self) -> ResumableLoader:
+        return self._loader(self.records["train"], shuffle=True)
+
+    def val_dataloader(self) -> ResumableLoader:
+        return self._loader(self._scoped(self.records["val"]), shuffle=False)
+
+    def test_dataloader(self) -> ResumableLoader:
+        return self._loader(self._scoped(self.records["test"]), shuffle=False)
+
+    def predict_dataloader(self) -> ResumableLoader:
+        return self._loader(self.records["test"], shuffle=False)
+
+    def _scoped(self, records: list[Record]) -> list[Record]:
+        """The records, and once more under each of the card's scopes, if somebody reads their text."""
+        if not any(isinstance(v, TextView) and v.reads == "text" for v in self.views):
+            return records
+        scoped = [with_scope(r, tag, pool) for tag, pool in self.card.scopes.items() for r in records]
+        return records + [r for r in scoped if r is not None]
+
+    def _loader(self, records: list[Record], shuffle: bool) -> ResumableLoader:
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        dataset = MoleculeDataset(records, {v: s for v, s in self._stores.items() if v in self.views}, self.views)
+        order = BatchOrder(len(records), self.batch_size, self.seed, shuffle, rank, world)
+        return ResumableLoader(
+            dataset,
+            order,
+            collate_fn=_same,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            worker_init_fn=worker_init,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+def _same(batch: MoleculeBatch) -> MoleculeBatch:
+    return batch  # the dataset already made it
+
+
+def _chosen(card: Card, names: list[str] | None) -> tuple[tuple[Target, ...], list[int] | None]:
+    every = card.target_list()
+    if names is None:
+        return every, None
+    known = [t.name for t in every]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"card {card.name} has no target {name!r}; it has: {', '.join(known) or 'none'}")
+    columns = [known.index(name) for name in names]
+    return tuple(every[i] for i in columns), columns

@@ -1,0 +1,195 @@
+"""From a card to its records: read, checked, split, and kept as one table so that the next start is quick."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import rdkit
+
+from molfusion.batch import Fact, Geometry, Record
+from molfusion.chem.parse import ChemError, canonical, parse, unescape
+from molfusion.data.card import Card, CardError
+from molfusion.data.readers import Row, read
+from molfusion.data.splits import assign
+from molfusion.paths import atomic
+
+_LAYOUT = 1  # raise it when this file reads or writes otherwise
+
+_SCHEMA = pa.schema(
+    {
+        **{f: pa.string() for f in ("id", "smiles", "canonical", "group", "text", "prompt", "split")},
+        "targets": pa.list_(pa.float64()),
+        "numbers": pa.list_(pa.uint8()),
+        "positions": pa.list_(pa.float32()),
+        "facts": pa.list_(pa.struct({"tag": pa.string(), "kind": pa.string(), "text": pa.string()})),
+        "pools": pa.list_(pa.struct({"kind": pa.string(), "name": pa.string()})),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that did not become a record, and why."""
+
+    id: str
+    smiles: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """All records of a card in file order, and the rows that were left out."""
+
+    records: list[Record]
+    dropped: list[Dropped]
+
+
+def load_records(card: Card, cache: Path) -> Records:
+    """The card's records, from `cache` where its files were read before.
+
+    Raises:
+        CardError: a file is missing, empty, of another checksum, lacks a column, or repeats an id.
+    """
+    key = hashlib.sha256(f"{_LAYOUT}|{rdkit.__version__}|{card.digest()}".encode()).hexdigest()[:20]
+    kept, ledger = cache / "records" / f"{key}.parquet", cache / "records" / f"{key}.dropped.parquet"
+    if not kept.is_file() or not ledger.is_file():
+        made = _read_all(card)
+        with atomic(ledger) as path:
+            pq.write_table(pa.Table.from_pylist([vars(d) for d in made.dropped], schema=_DROPPED), path)
+        with atomic(kept) as path:
+            pq.write_table(to_table(made.records), path)
+    dropped = [Dropped(**row) for row in pq.read_table(ledger).to_pylist()]
+    return Records(from_table(pq.read_table(kept)), dropped)
+
+
+_DROPPED = pa.schema({"id": pa.string(), "smiles": pa.string(), "reason": pa.string()})
+
+
+def _read_all(card: Card) -> Records:
+    records: list[Record] = []
+    dropped: list[Dropped] = []
+    ids: set[str] = set()
+    molecules: set[tuple[str, bytes]] = set()
+    for split in card.files:
+        path = card.path_of(split)
+        rows = 0
+        for row in read(path, card):
+            rows += 1
+            smiles = unescape(str(row.get("smiles") or ""))
+            name = str(row.get("id") or f"{split}-{rows}")
+            if name in ids:
+                raise CardError(
+                    f"card {card.name}: {path} row {rows}: id {name!r} came before; "
+                    "ids must be unique (leave columns.id out to number the rows)"
+                )
+            ids.add(name)
+            try:
+                record = _record(row, name, smiles, split)
+                _filter(record, card, molecules)
+            except (ChemError, ValueError) as error:
+                dropped.append(Dropped(name, smiles, str(error)))
+            else:
+                records.append(record)
+        expected = card.files[split].rows
+        if expected is not None and rows != expected:
+            raise CardError(f"card {card.name}: {path} has {rows} rows, the card says {expected}")
+    if not records:
+        first = f"; the first: {dropped[0].reason}" if dropped else ""
+        raise CardError(f"card {card.name}: none of {len(dropped)} rows is a molecule{first}")
+    return Records(assign(records, card), dropped)
+
+
+def _record(row: Row, name: str, smiles: str, split: str) -> Record:
+    mol = parse(smiles)
+    return Record(
+        id=name,
+        smiles=smiles,
+        canonical=canonical(mol),
+        geometry=_geometry(row, [a.GetAtomicNum() for a in mol.GetAtoms()]),
+        group=str(row.get("group") or name),
+        text=str(row.get("text") or "").strip(),
+        prompt=str(row.get("prompt") or "").strip(),
+        targets=tuple(row.get("targets") or ()),
+        split=str(row.get("split") or split),
+        facts=tuple(Fact(**f) for f in row.get("facts") or ()),
+        pools=tuple((p["kind"], p["name"]) for p in row.get("pools") or ()),
+    )
+
+
+def _geometry(row: Row, parsed: list[int]) -> Geometry | None:
+    if not row.get("numbers"):
+        return None
+    numbers = np.asarray(row["numbers"], dtype=np.uint8)
+    positions = np.asarray(row["positions"], dtype=np.float32).reshape(-1, 3)
+    if len(numbers) != len(positions):
+        raise ValueError(f"{len(numbers)} elements but {len(positions)} coordinates")
+    if not np.array_equal(numbers[: len(parsed)], parsed):
+        raise ValueError("the geometry's atoms are not in the order of the SMILES")
+    return Geometry(numbers, positions)
+
+
+def _filter(record: Record, card: Card, molecules: set[tuple[str, bytes]]) -> None:
+    heavy = sum(a.GetAtomicNum() > 1 for a in parse(record.smiles).GetAtoms())
+    if card.drop.max_heavy_atoms and heavy > card.drop.max_heavy_atoms:
+        raise ValueError(f"{heavy} heavy atoms, the card keeps at most {card.drop.max_heavy_atoms}")
+    if card.drop.duplicates == "inchikey":
+        from rdkit.Chem.inchi import MolToInchiKey
+
+        key = (MolToInchiKey(parse(record.smiles)), record.geometry.digest_bytes() if record.geometry else b"")
+        if key in molecules:
+            raise ValueError(f"duplicate of an earlier molecule ({key[0]})")
+        molecules.add(key)
+
+
+def to_table(records: Sequence[Record]) -> pa.Table:
+    """One row a record; every field but `scope` and `pool`, which belong to an evaluation."""
+
+    def row(r: Record) -> dict[str, Any]:
+        return {
+            **{f: getattr(r, f) for f in ("id", "smiles", "canonical", "group", "text", "prompt", "split", "targets")},
+            "numbers": r.geometry.numbers.tolist() if r.geometry else None,
+            "positions": r.geometry.positions.ravel().tolist() if r.geometry else None,
+            "facts": [f._asdict() for f in r.facts],
+            "pools": [{"kind": kind, "name": name} for kind, name in r.pools],
+        }
+
+    return pa.Table.from_pylist([row(r) for r in records], schema=_SCHEMA)
+
+
+def from_table(table: pa.Table) -> list[Record]:
+    """The inverse of `to_table`."""
+    plain = table.drop_columns(["numbers", "positions", "facts", "pools"]).to_pylist()
+    numbers, positions = _ragged(table["numbers"]), _ragged(table["positions"])
+    facts, pools = table["facts"].to_pylist(), table["pools"].to_pylist()
+    return [
+        Record(
+            **{**row, "targets": tuple(row["targets"])},
+            geometry=Geometry(n, p.reshape(-1, 3)) if len(n) else None,
+            facts=tuple(Fact(**f) for f in fs),
+            pools=tuple((q["kind"], q["name"]) for q in qs),
+        )
+        for row, n, p, fs, qs in zip(plain, numbers, positions, facts, pools, strict=True)
+    ]
+
+
+def _ragged(column: pa.ChunkedArray) -> list[np.ndarray[Any, Any]]:
+    """The rows of a list column as arrays; an absent one is empty."""
+    joined = column.combine_chunks()
+    lengths = joined.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    return np.split(joined.flatten().to_numpy(zero_copy_only=False), np.cumsum(lengths)[:-1])
+
+
+def with_scope(record: Record, tag: str, pool_kind: str) -> Record | None:
+    """The record with its text cut to the facts of one tag, or None where it has none (or no such pool)."""
+    text = " ".join(fact.text for fact in record.facts if fact.tag == tag)
+    pool = dict(record.pools).get(pool_kind, "")
+    if not text or (pool_kind and not pool):
+        return None
+    return replace(record, text=text, scope=tag, pool=pool)

@@ -1,0 +1,78 @@
+"""Which molecules make a batch, in which order: a function of (seed, epoch, rank) and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+
+class BatchOrder(Sampler[list[int]]):
+    """Batches of indices, shuffled anew each epoch, every rank its own share, no molecule twice.
+
+    The last, smaller batch is left out in training: a contrastive loss over three molecules is noise.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, seed: int = 0, shuffle: bool = True, rank: int = 0, world: int = 1
+    ) -> None:
+        self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
+        self.rank, self.world = rank, world
+        self.epoch = 0
+        self.start = 0  # batches of this epoch that were already used, when a run is resumed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer at the start of every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        if not self.shuffle:
+            share = (self.size + self.world - 1) // self.world
+            return (share + self.batch_size - 1) // self.batch_size
+        return self.size // (self.batch_size * self.world) or 1
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = self._order()
+        for batch in range(self.start, len(self)):
+            first = (batch * self.world + self.rank) * self.batch_size
+            indices = order[first : first + self.batch_size]
+            # In evaluation the last round may leave a rank without work; it repeats one molecule, dropped by id later,
+            # so that all ranks make the same number of steps.
+            yield (indices if len(indices) else order[:1]).tolist()
+
+    def _order(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        if not self.shuffle:
+            return np.arange(self.size)
+        return np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A DataLoader that a checkpoint can continue in the middle of an epoch."""
+
+    def __init__(self, dataset: Dataset[Any], order: BatchOrder, **kwargs: Any) -> None:
+        super().__init__(dataset, batch_sampler=order, **kwargs)
+        self.order = order
+        self.position = 0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        self.position = self.order.start
+        for batch in super().__iter__():
+            self.position += 1
+            yield batch
+        self.order.start = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Where in the epoch training stands (batches used)."""
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after that many batches of the epoch."""
+        self.order.start = state["position"] % len(self.order)
+
+
+def worker_init(_: int) -> None:
+    """One thread a worker: they run beside each other."""
+    torch.set_num_threads(1)

@@ -1,0 +1,137 @@
+"""The contract: everything that reads a molecule is an `Encoder`; what it can do beyond that is a capability."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from molfusion.batch import MoleculeBatch, Tokens
+from molfusion.views.base import View
+
+
+class Encoder(nn.Module, ABC):
+    """A batch of molecules to tokens. A fusion is an encoder made of encoders, and fits wherever one does.
+
+    Subclasses set `dim` and `views` in their constructor, which stays cheap: no weights are fetched there.
+    Tokens of a molecule depend on that molecule alone: not on its neighbours in the batch, nor on padding.
+    """
+
+    dim: int  # D of its tokens
+    views: frozenset[View]  # what forward() reads, with the settings it needs
+
+    @abstractmethod
+    def forward(self, batch: MoleculeBatch) -> Tokens:
+        """Tokens (x [B, T, D], mask [B, T])."""
+
+    def __call__(self, batch: MoleculeBatch) -> Tokens:
+        """As `forward`, typed."""
+        out: Tokens = super().__call__(batch)
+        return out
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The repeated layers, for sharding; an encoder without any is one piece."""
+        return [block for child in self.children() for block in getattr(child, "blocks", [])]
+
+
+class Objective(nn.Module, ABC):
+    """A way for an encoder to train itself: heads and losses around it. What is exported is the encoder."""
+
+    encoder: Encoder
+    views: frozenset[View]  # what losses() reads
+
+    @abstractmethod
+    def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]:
+        """Named, unweighted scalars."""
+
+
+@runtime_checkable
+class Aligned(Protocol):
+    """Has a molecule side and a text side that compare: similarity = max over Q of dot products."""
+
+    loss_views: frozenset[View]  # what losses() and embed_texts() read beside `views`
+
+    def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]: ...
+
+    def embed_molecules(self, batch: MoleculeBatch) -> Tensor: ...  # [B, Q, P] unit norm
+
+    def embed_texts(self, batch: MoleculeBatch) -> Tensor: ...  # [B, P] unit norm
+
+
+@runtime_checkable
+class Pretrained(Protocol):
+    """Has published weights that are read only when a task needs them, not when the module is built."""
+
+    def load_pretrained(self) -> None: ...
+
+
+class Frozen(Encoder):
+    """An encoder that does not learn: no gradients, and eval mode even while the rest trains."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder.eval().requires_grad_(False)
+        self.dim, self.views = encoder.dim, encoder.views
+
+    def forward(self, batch: MoleculeBatch) -> Tokens:
+        with torch.no_grad():
+            return self.encoder(batch)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.encoder.eval()  # Lightning would wake dropout and batch norm
+        return self
+
+
+def merge_views(*owners: Any) -> frozenset[View]:
+    """The union of what several encoders (or None) read; equal views are one."""
+    return frozenset().union(*(owner.views for owner in owners if owner is not None))
+
+
+def restore(encoder: Encoder, weights: Path) -> Encoder:
+    """The encoder with exported weights, strictly. Usable as a `class_path`; `molfusion export` writes such files.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the weights are of another encoder; the first differences are named.
+    """
+    if not Path(weights).is_file():
+        raise FileNotFoundError(f"no weights at {weights}; `molfusion export RUN` writes them")
+    state = load_file(weights)
+    _check_same(encoder.state_dict(), state, weights)
+    encoder.load_state_dict(state)
+    for module in encoder.modules():
+        if isinstance(module, Pretrained):
+            module.needs_weights = False  # type: ignore[attr-defined]
+    return encoder
+
+
+def load_pretrained(module: nn.Module) -> None:
+    """Fetch the published weights of every part that wants them and has not got them."""
+    for part in module.modules():
+        if isinstance(part, Pretrained) and getattr(part, "needs_weights", False):
+            part.load_pretrained()
+
+
+def _check_same(expected: dict[str, Tensor], found: dict[str, Tensor], source: Path) -> None:
+    def listed(keys: Iterable[str]) -> str:
+        keys = sorted(keys)
+        return ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+
+    problems = []
+    if missing := expected.keys() - found.keys():
+        problems.append(f"lacks {listed(missing)}")
+    if extra := found.keys() - expected.keys():
+        problems.append(f"has unknown {listed(extra)}")
+    shapes = [k for k in expected.keys() & found.keys() if expected[k].shape != found[k].shape]
+    if shapes:
+        k = min(shapes)
+        problems.append(f"{k} is {list(found[k].shape)}, expected {list(expected[k].shape)}")
+    if problems:
+        raise ValueError(f"{source} does not fit this encoder: it {'; '.join(problems)}")

@@ -1,0 +1,187 @@
+"""The Q-Former of 3D-MoLM (Li et al. 2024): learned queries read an encoder's tokens, guided by captions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from molfusion.batch import MoleculeBatch, Tokens
+from molfusion.encoders.base import Encoder
+from molfusion.nn.contrastive import Contrast, Gather, contrastive
+from molfusion.nn.precision import float32_island
+from molfusion.nn.query_bert import KeyValue, QueryBert
+from molfusion.views.text import Texts, TextView
+from molfusion.views.tokenizer import EMBEDDED
+
+
+class Negatives(NamedTuple):
+    """For each text the index of a wrong molecule, for each molecule that of a wrong text; [B] each."""
+
+    molecules: Tensor
+    texts: Tensor
+
+
+class Read(NamedTuple):
+    """A batch of molecules as the queries see it."""
+
+    states: Tensor  # [B, N, E] the encoder's tokens after their norm
+    bias: Tensor  # [B, 1, 1, N] additive, 0 where a state may be seen
+    queries: Tensor  # [B, Q, D] what the queries became
+    cache: list[KeyValue]
+
+
+class QFormer(Encoder):
+    """Q query tokens over any encoder, trained by contrasting, matching and captioning (3D-MoLM §3.2).
+
+    Defaults are the published size: SciBERT's, with 8 queries and cross-attention in every second layer.
+
+    Args:
+        encoder: what the queries read; `Frozen(…)` to leave it as it is.
+        queries: Q.
+        dim: D of the queries and of the text branch.
+        layers: layers of the stack.
+        heads: attention heads.
+        ffn: feed-forward width.
+        cross_every: cross-attention in layers 0, n, 2n, …
+        width: P of the shared space.
+        temperature: of the contrastive loss, fixed.
+        smoothing: label smoothing of the captioning loss.
+        gather: how features of other ranks enter the contrastive loss; the official form carries no gradient.
+        tokenizer: of the captions.
+        length: longest caption in tokens.
+        dropout: in the stack.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        queries: int = 8,
+        dim: int = 768,
+        layers: int = 12,
+        heads: int = 12,
+        ffn: int = 3072,
+        cross_every: int = 2,
+        width: int = 256,
+        temperature: float = 0.1,
+        smoothing: float = 0.1,
+        gather: Gather = "detached",
+        tokenizer: str = EMBEDDED,
+        length: int = 256,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dim, self.temperature, self.smoothing, self.gather = dim, temperature, smoothing, gather
+        self.views = encoder.views
+        self.text = TextView(tokenizer, length)
+        self.loss_views = frozenset({self.text})
+        vocab = self.text.vocab_size
+        self.decoder_start = vocab  # [DEC], appended to the tokenizer's own vocabulary
+        self.encoder_norm = nn.LayerNorm(encoder.dim)
+        self.query = nn.Parameter(torch.randn(1, queries, dim) * 0.02)
+        self.bert = QueryBert(vocab + 1, dim, encoder.dim, layers, heads, ffn, cross_every, max(512, length), dropout)
+        self.molecule_head = nn.Linear(dim, width)
+        self.text_head = nn.Linear(dim, width)
+        self.match_head = nn.Linear(dim, 2)
+
+    def forward(self, batch: MoleculeBatch) -> Tokens:
+        x = self.read(self.encoder(batch)).queries
+        return Tokens(x, torch.ones(x.shape[:2], dtype=torch.bool, device=x.device))
+
+    def read(self, tokens: Tokens) -> Read:
+        """Let the queries read an encoder's tokens."""
+        states = self.encoder_norm(tokens.x)
+        bias = _states_bias(tokens.mask)
+        queries, cache = self.bert.read_states(self.query.expand(len(states), -1, -1), states, bias)
+        return Read(states, bias, queries, cache)
+
+    # -- Aligned -------------------------------------------------------------------------------------
+
+    def embed_molecules(self, batch: MoleculeBatch) -> Tensor:
+        """[B, Q, P] unit norm."""
+        return self.project(self.read(self.encoder(batch)).queries)
+
+    def embed_texts(self, batch: MoleculeBatch) -> Tensor:
+        """[B, P] unit norm."""
+        texts: Texts = batch[self.text]
+        return self.project_text(texts)
+
+    def project(self, queries: Tensor) -> Tensor:
+        """Queries [B, Q, D] into the shared space [B, Q, P]."""
+        return F.normalize(self.molecule_head(queries).float(), dim=-1)
+
+    def project_text(self, texts: Texts) -> Tensor:
+        """Captions into the shared space [B, P], by their first token."""
+        return F.normalize(self.text_head(self.bert.read_text(texts.ids, texts.mask)[:, 0]).float(), dim=-1)
+
+    def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]:
+        """`contrast`, `match`, `caption`, to be added up as they are."""
+        return self.losses_of(self.encoder(batch), batch[self.text])
+
+    def losses_of(self, tokens: Tokens, texts: Texts, negatives: Negatives | None = None) -> dict[str, Tensor]:
+        """The three losses from an encoder's tokens; `negatives` are drawn if not given."""
+        read = self.read(tokens)
+        contrast = contrastive(self.project(read.queries), self.project_text(texts), self.temperature, self.gather)
+        losses = {"contrast": contrast.loss, "caption": self._caption_loss(read, texts)}
+        if len(texts.ids) > 1:  # one pair has no negative
+            losses["match"] = self._match_loss(read, texts, negatives or draw_negatives(contrast))
+        return losses
+
+    # -- the two losses that need both sides ---------------------------------------------------------
+
+    def match_logits(self, states: Tensor, bias: Tensor, texts: Texts) -> Tensor:
+        """[B, 2] logits of (wrong, right) for molecule i with text i: mean over queries of the head."""
+        queries = self.query.expand(len(states), -1, -1)
+        both = self.bert.read_both(queries, texts.ids, texts.mask, states, bias)
+        logits: Tensor = self.match_head(both[:, : queries.shape[1]]).mean(1)
+        return logits
+
+    def _match_loss(self, read: Read, texts: Texts, negatives: Negatives) -> Tensor:
+        """Three-way batch: the true pairs, each text with a wrong molecule, each molecule with a wrong text."""
+        b = len(texts.ids)
+        m, t = negatives
+        states = torch.cat([read.states, read.states[m], read.states])
+        bias = torch.cat([read.bias, read.bias[m], read.bias])
+        paired = Texts(torch.cat([texts.ids, texts.ids, texts.ids[t]]), torch.cat([texts.mask, texts.mask, texts.mask[t]]))
+        labels = torch.zeros(3 * b, dtype=torch.long, device=states.device)
+        labels[:b] = 1
+        return F.cross_entropy(self.match_logits(states, bias, paired).float(), labels)
+
+    def _caption_loss(self, read: Read, texts: Texts) -> Tensor:
+        logits = self.bert.caption(self.decoder_ids(texts), texts.mask, read.cache)[:, :-1]
+        labels = texts.ids.masked_fill(~texts.mask, -100)[:, 1:]
+        with float32_island(logits):
+            return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=self.smoothing)
+
+    def decoder_ids(self, texts: Texts) -> Tensor:
+        """The caption with [CLS] replaced by [DEC]."""
+        ids = texts.ids.clone()
+        ids[:, 0] = self.decoder_start
+        return ids
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        return [*self.encoder.blocks, *self.bert.layers]
+
+
+def _states_bias(mask: Tensor) -> Tensor:
+    """mask [B, N] (True = may be seen) -> additive [B, 1, 1, N]."""
+    lowest = torch.finfo(torch.float32).min
+    return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, lowest)[:, None, None, :]
+
+
+def draw_negatives(contrast: Contrast) -> Negatives:
+    """Hard negatives of this rank's batch: drawn by softmax(logits) + 1e-4, never the pair itself."""
+    return Negatives(
+        molecules=torch.multinomial(negative_weights(contrast.text_logits), 1).squeeze(1),
+        texts=torch.multinomial(negative_weights(contrast.molecule_logits), 1).squeeze(1),
+    )
+
+
+def negative_weights(logits: Tensor) -> Tensor:
+    """[B, B] drawing weights."""
+    weights = torch.softmax(logits.detach(), dim=1) + 1e-4
+    return weights.fill_diagonal_(0)

@@ -1,0 +1,103 @@
+"""Retrieval over a full pool: where does the right one rank, ties counted fairly.
+
+A query's rank is not one number if other candidates score the same: each order of the tied ones is equally likely,
+and every figure below is the expectation over them. A model that cannot tell two molecules apart scores exactly chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+KS = (1, 5, 10, 20)
+# Cosines of equal inputs differ by float32 noise from batch to batch; closer than this is a tie.
+TIE = 2e-6
+
+
+class Ranks(NamedTuple):
+    """One entry a query."""
+
+    better: NDArray[np.int64]  # candidates that score higher than the right one
+    tied: NDArray[np.int64]  # wrong candidates that score the same
+    pool: NDArray[np.int64]  # candidates in all
+
+    @property
+    def middle(self) -> Floats:
+        """Expected rank, from 1."""
+        return 1 + self.better + self.tied / 2
+
+
+def ranks(scores: NDArray[Any], truth: Sequence[int] | NDArray[np.int64], tie: float = TIE) -> Ranks:
+    """Ranks of the right candidates: scores [queries, candidates], the right column of each row."""
+    scores = np.asarray(scores, dtype=np.float64)
+    rows = np.arange(len(scores))
+    right = scores[rows, np.asarray(truth)][:, None]
+    better = (scores > right + tie).sum(1)
+    tied = (np.abs(scores - right) <= tie).sum(1) - 1
+    return Ranks(better, tied, np.full(len(scores), scores.shape[1]))
+
+
+def recall(r: Ranks, k: int) -> Floats:
+    """Per query, the chance that the right one is among the first k."""
+    return np.clip((k - r.better) / (r.tied + 1), 0.0, 1.0)
+
+
+def reciprocal(r: Ranks) -> Floats:
+    """Per query, the expected 1 / rank."""
+    longest = int((r.better + r.tied).max(initial=0)) + 1
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, longest + 1))])
+    return (harmonic[r.better + r.tied + 1] - harmonic[r.better]) / (r.tied + 1)
+
+
+def summary(r: Ranks) -> dict[str, float]:
+    """R@k, MRR, median rank and the size of the pool."""
+    values = {f"R@{k}": float(recall(r, k).mean()) for k in KS}
+    return values | {
+        "MRR": float(reciprocal(r).mean()),
+        "median_rank": float(np.median(r.middle)),
+        "pool": float(r.pool.mean()),
+    }
+
+
+def within_pools(scores: NDArray[Any], pools: Sequence[str]) -> tuple[NDArray[np.int64], Ranks]:
+    """Ranks among the members of each query's own pool: scores [N, N], right ones on the diagonal.
+
+    Returns:
+        The queries that are in a pool of at least two, and their ranks.
+    """
+    members: dict[str, list[int]] = {}
+    for i, pool in enumerate(pools):
+        if pool:
+            members.setdefault(pool, []).append(i)
+    queries: list[int] = []
+    parts: list[Ranks] = []
+    for group in members.values():
+        if len(group) > 1:
+            queries += group
+            parts.append(ranks(np.asarray(scores)[np.ix_(group, group)], np.arange(len(group))))
+    if not parts:
+        empty = np.zeros(0, dtype=np.int64)
+        return empty, Ranks(empty, empty, empty)
+    return np.array(queries), Ranks(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def candidates_only(scores: NDArray[Any], k: int) -> NDArray[np.bool_]:
+    """Mask of each row's k best scores; what re-ranking looks at."""
+    chosen = np.zeros(scores.shape, dtype=bool)
+    top = np.argsort(-np.asarray(scores), axis=1, kind="stable")[:, :k]
+    np.put_along_axis(chosen, top, True, axis=1)
+    return chosen
+
+
+def wilson(successes: float, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson score); (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    p = successes / trials
+    centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z * np.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials)) / (1 + z * z / trials)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))

@@ -1,0 +1,1 @@
+"""Published checkpoints: their key names to ours, one file a source."""
