@@ -12,10 +12,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from molfusion.batch import Target
+from molfusion.errors import MolfusionError
 from molfusion.paths import cache_folder, package_path, shipped
 
 
-class CardError(ValueError):
+class CardError(MolfusionError):
     """A card, or the data it names, is not as it should be: what was found, what was expected, what to do."""
 
 
@@ -35,6 +36,7 @@ class TargetSpec:
     name: str = ""
     unit: str = ""
     kind: str = "regression"
+    scale: float = 1.0  # multiplies the column, to bring it to `unit`
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,37 @@ from molfusion.views.text import TextView
 
 
 class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
-    """Records and their stored views; a list of indices becomes a `MoleculeBatch`."""
+    """Records and their stored views; a list of (index, epoch) becomes a `MoleculeBatch`.
 
-    def __init__(self, records: Sequence[Record], stores: dict[View, ViewStore], views: Iterable[View]) -> None:
+    Args:
+        records: in any order.
+        stores: of the views that are stored.
+        views: to put into each batch.
+        sentences: how many sentences of each caption to keep, drawn anew each epoch; None: all.
+        seed: of that draw.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        stores: dict[View, ViewStore],
+        views: Iterable[View],
+        sentences: int | None = None,
+        seed: int = 0,
+    ) -> None:
         self.records = records
         self.views = sorted(views, key=repr)
         self.stores = stores
-        self._unstored: dict[tuple[View, int], Features] = {}  # token ids: small, asked for every epoch
+        self.sentences, self.seed = sentences, seed
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, index: int) -> MoleculeBatch:
-        return self.__getitems__([index])
+        return self.__getitems__([(index, 0)])
 
-    def __getitems__(self, indices: Sequence[int]) -> MoleculeBatch:
-        records = [self.records[i] for i in indices]
+    def __getitems__(self, indices: Sequence[tuple[int, int]]) -> MoleculeBatch:
+        records = [self._drawn(i, epoch) for i, epoch in indices]
         width = max((len(r.targets) for r in records), default=0)
         targets = np.array([r.targets or (np.nan,) * width for r in records], dtype=np.float32)
         return MoleculeBatch(
@@ -49,15 +65,22 @@ class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
             scopes=[r.scope for r in records],
             pools=[r.pool for r in records],
             targets=torch.from_numpy(targets).reshape(len(records), width),
-            views={view: view.collate([self._features(view, i) for i in indices]) for view in self.views},
+            views={view: view.collate([self._features(view, r) for r in records]) for view in self.views},
         )
 
-    def _features(self, view: View, index: int) -> Features:
-        if view.stored:
-            return self.stores[view].get(self.records[index])
-        if (view, index) not in self._unstored:
-            self._unstored[view, index] = view.featurise(self.records[index])
-        return self._unstored[view, index]
+    def _features(self, view: View, record: Record) -> Features:
+        return self.stores[view].get(record) if view.stored else view.featurise(record)
+
+    def _drawn(self, index: int, epoch: int) -> Record:
+        """The record, its caption cut to some of its sentences: a function of (seed, epoch, index) alone."""
+        record = self.records[index]
+        if self.sentences is None:
+            return record
+        told = [f.text for f in record.facts] or record.text.split(". ")
+        if len(told) <= self.sentences:
+            return record
+        drawn = np.random.default_rng((self.seed, epoch, index)).choice(len(told), self.sentences, replace=False)
+        return replace(record, text=("" if record.facts else ".").join(told[i] + " " for i in sorted(drawn)).strip())
 
 
 class MoleculeData(L.LightningDataModule):
@@ -76,6 +99,8 @@ class MoleculeData(L.LightningDataModule):
         seed: of the order of the batches.
         train_fraction: share of the training molecules to use (the first ones of a seeded order).
         targets: names of the card's targets to keep; all by default.
+        sentences: in training, how many sentences of a caption to show at a time, drawn anew each epoch; all by default.
+        together: in training, conformers and stereoisomers of one molecule share a batch: each other's hard negatives.
     """
 
     def __init__(
@@ -92,6 +117,8 @@ class MoleculeData(L.LightningDataModule):
         seed: int = 0,
         train_fraction: float = 1.0,
         targets: list[str] | None = None,
+        sentences: int | None = None,
+        together: bool = False,
     ) -> None:
         super().__init__()
         if not 0 < train_fraction <= 1:
@@ -101,7 +128,7 @@ class MoleculeData(L.LightningDataModule):
         self.population = frozenset(population or ()) | {v for v in self.views if v.stored}
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
         self.prepare_workers, self.timeout = prepare_workers, timeout
-        self.train_fraction = train_fraction
+        self.train_fraction, self.sentences, self.together = train_fraction, sentences, together
         self.cache = Path(cache) if cache else cache_folder()
         self.targets, self._columns = _chosen(self.card, targets)
         self.records: dict[str, list[Record]] = {}
@@ -164,8 +191,6 @@ class MoleculeData(L.LightningDataModule):
     def _select_targets(self, record: Record) -> Record:
         if self._columns is None:
             return record
-        from dataclasses import replace
-
         return replace(record, targets=tuple(record.targets[i] for i in self._columns))
 
     # -- what tasks ask through their trainer --------------------------------------------------------
@@ -197,8 +222,10 @@ class MoleculeData(L.LightningDataModule):
 
     def _loader(self, records: list[Record], shuffle: bool) -> ResumableLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        dataset = MoleculeDataset(records, {v: s for v, s in self._stores.items() if v in self.views}, self.views)
-        order = BatchOrder(len(records), self.batch_size, self.seed, shuffle, rank, world)
+        stores = {v: s for v, s in self._stores.items() if v in self.views}
+        dataset = MoleculeDataset(records, stores, self.views, self.sentences if shuffle else None, self.seed)
+        groups = [r.group for r in records] if shuffle and self.together else None
+        order = BatchOrder(len(records), self.batch_size, self.seed, shuffle, rank, world, groups)
         return ResumableLoader(
             dataset,
             order,

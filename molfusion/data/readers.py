@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from molfusion.data.card import Card, CardError
+from molfusion.data.qm9 import qm9pack
 
 Row = dict[str, Any]
 _TEXT_FIELDS = ("id", "smiles", "text", "prompt", "split", "group")
@@ -64,7 +65,7 @@ def smiles(path: Path, card: Card) -> Iterator[Row]:
                 yield {"smiles": parts[0], "id": parts[1].strip() if len(parts) > 1 else f"line{number}"}
 
 
-FORMATS: dict[str, Callable[[Path, Card], Iterator[Row]]] = {"table": table, "smiles": smiles}
+FORMATS: dict[str, Callable[[Path, Card], Iterator[Row]]] = {"table": table, "smiles": smiles, "qm9pack": qm9pack}
 
 
 def _columns(card: Card) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import rdkit
+from rdkit import Chem
 
 from molfusion.batch import Fact, Geometry, Record
 from molfusion.chem.parse import ChemError, canonical, parse, unescape
@@ -77,6 +78,7 @@ def _read_all(card: Card) -> Records:
     dropped: list[Dropped] = []
     ids: set[str] = set()
     molecules: set[tuple[str, bytes]] = set()
+    scales = [t.scale for t in card.targets]
     for split in card.files:
         path = card.path_of(split)
         rows = 0
@@ -91,7 +93,7 @@ def _read_all(card: Card) -> Records:
                 )
             ids.add(name)
             try:
-                record = _record(row, name, smiles, split)
+                record = _record(row, name, smiles, split, scales)
                 _filter(record, card, molecules)
             except (ChemError, ValueError) as error:
                 dropped.append(Dropped(name, smiles, str(error)))
@@ -106,32 +108,42 @@ def _read_all(card: Card) -> Records:
     return Records(assign(records, card), dropped)
 
 
-def _record(row: Row, name: str, smiles: str, split: str) -> Record:
+def _record(row: Row, name: str, smiles: str, split: str, scales: Sequence[float]) -> Record:
     mol = parse(smiles)
+    facts = tuple(Fact(**f) for f in row.get("facts") or ())
     return Record(
         id=name,
         smiles=smiles,
         canonical=canonical(mol),
-        geometry=_geometry(row, [a.GetAtomicNum() for a in mol.GetAtoms()]),
+        geometry=_geometry(row, mol),
         group=str(row.get("group") or name),
-        text=str(row.get("text") or "").strip(),
+        text=str(row.get("text") or " ".join(f.text for f in facts)).strip(),
         prompt=str(row.get("prompt") or "").strip(),
-        targets=tuple(row.get("targets") or ()),
+        targets=tuple(value * scale for value, scale in zip(row.get("targets") or (), scales, strict=False)),
         split=str(row.get("split") or split),
-        facts=tuple(Fact(**f) for f in row.get("facts") or ()),
+        facts=facts,
         pools=tuple((p["kind"], p["name"]) for p in row.get("pools") or ()),
     )
 
 
-def _geometry(row: Row, parsed: list[int]) -> Geometry | None:
+_STRETCH = 1.4  # a bond longer than this times the sum of the covalent radii joins atoms that are not bonded
+
+
+def _geometry(row: Row, mol: Chem.Mol) -> Geometry | None:
     if not row.get("numbers"):
         return None
     numbers = np.asarray(row["numbers"], dtype=np.uint8)
     positions = np.asarray(row["positions"], dtype=np.float32).reshape(-1, 3)
     if len(numbers) != len(positions):
         raise ValueError(f"{len(numbers)} elements but {len(positions)} coordinates")
-    if not np.array_equal(numbers[: len(parsed)], parsed):
-        raise ValueError("the geometry's atoms are not in the order of the SMILES")
+    if not np.array_equal(numbers[: mol.GetNumAtoms()], [a.GetAtomicNum() for a in mol.GetAtoms()]):
+        raise ValueError("the geometry's atoms are not those of the SMILES, in its order")
+    radius = Chem.GetPeriodicTable().GetRcovalent
+    for bond in mol.GetBonds():
+        i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        length = float(np.linalg.norm(positions[i] - positions[j]))
+        if length > _STRETCH * (radius(int(numbers[i])) + radius(int(numbers[j]))):
+            raise ValueError(f"atoms {i} and {j} are bonded but {length:.2f} Å apart: another atom order?")
     return Geometry(numbers, positions)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,43 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 
-class BatchOrder(Sampler[list[int]]):
-    """Batches of indices, shuffled anew each epoch, every rank its own share, no molecule twice.
+class BatchOrder(Sampler[list[tuple[int, int]]]):
+    """Batches of (index, epoch), shuffled anew each epoch, every rank its own share, no molecule twice.
 
     The last, smaller batch is left out in training: a contrastive loss over three molecules is noise.
     """
 
     def __init__(
-        self, size: int, batch_size: int, seed: int = 0, shuffle: bool = True, rank: int = 0, world: int = 1
+        self,
+        size: int,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        world: int = 1,
+        groups: Sequence[str] | None = None,
     ) -> None:
+        """An order over `size` molecules.
+
+        Args:
+            size: how many there are.
+            batch_size: of each rank.
+            seed: of the shuffling.
+            shuffle: in training; evaluation keeps the order and the last, smaller batch.
+            rank: whose share.
+            world: how many ranks share.
+            groups: one name a molecule; those of a group stay side by side, as hard negatives of each other.
+        """
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
         self.rank, self.world = rank, world
+        self._group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         self.epoch = 0
         self.start = 0  # batches of this epoch that were already used, when a run is resumed
+
+    @property
+    def sampler(self) -> BatchOrder:
+        """Itself: the trainer looks for `set_epoch` on a batch sampler's sampler."""
+        return self
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer at the start of every epoch."""
@@ -34,19 +58,24 @@ class BatchOrder(Sampler[list[int]]):
             return (share + self.batch_size - 1) // self.batch_size
         return self.size // (self.batch_size * self.world) or 1
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = self._order()
         for batch in range(self.start, len(self)):
             first = (batch * self.world + self.rank) * self.batch_size
             indices = order[first : first + self.batch_size]
             # In evaluation the last round may leave a rank without work; it repeats one molecule, dropped by id later,
             # so that all ranks make the same number of steps.
-            yield (indices if len(indices) else order[:1]).tolist()
+            yield [(int(i), self.epoch) for i in (indices if len(indices) else order[:1])]
 
     def _order(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         if not self.shuffle:
             return np.arange(self.size)
-        return np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = rng.permutation(self.size)
+        if self._group is None:
+            return order
+        place = rng.permutation(int(self._group.max()) + 1)
+        return order[np.argsort(place[self._group[order]], kind="stable")]
 
 
 class ResumableLoader(DataLoader[Any]):

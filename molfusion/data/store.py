@@ -21,6 +21,7 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from molfusion.batch import Record
+from molfusion.errors import MolfusionError
 from molfusion.paths import atomic
 from molfusion.views.base import Features, View, ViewError
 
@@ -135,7 +136,7 @@ class ViewStore:
                 self._rows[key] = (shard, row)
 
 
-class StoreError(RuntimeError):
+class StoreError(MolfusionError):
     """The store on disk is damaged; the message says which file, and what to do."""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -62,6 +64,22 @@ class Aligned(Protocol):
     def embed_molecules(self, batch: MoleculeBatch) -> Tensor: ...  # [B, Q, P] unit norm
 
     def embed_texts(self, batch: MoleculeBatch) -> Tensor: ...  # [B, P] unit norm
+
+
+class MatchItem(NamedTuple):
+    """What pairwise scoring needs of one molecule and its caption, on the CPU."""
+
+    states: Tensor  # [n, E]
+    ids: Tensor  # [l] token ids of the caption
+
+
+@runtime_checkable
+class Matching(Protocol):
+    """Can score a molecule and a caption together, which no product of two vectors does."""
+
+    def match_items(self, batch: MoleculeBatch) -> list[MatchItem]: ...
+
+    def match_scores(self, items: Sequence[MatchItem], pairs: NDArray[np.int64]) -> NDArray[np.float64]: ...
 
 
 @runtime_checkable

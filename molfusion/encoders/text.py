@@ -21,6 +21,7 @@ class TextEncoder(Encoder):
         dim: width of the small one.
         layers: its layers.
         heads: its heads.
+        dropout: in it; attention with dropout has no fused kernel on a CPU and takes several times as long.
         tokenizer: if not the model's own.
         length: longest text in tokens; the rest is cut.
         reads: `text` or `smiles`.
@@ -33,6 +34,7 @@ class TextEncoder(Encoder):
         dim: int = 128,
         layers: int = 2,
         heads: int = 4,
+        dropout: float = 0.1,
         tokenizer: str | None = None,
         length: int = 128,
         reads: Literal["text", "smiles"] = "text",
@@ -43,7 +45,7 @@ class TextEncoder(Encoder):
         self.view = TextView(tokenizer or name or EMBEDDED, length, reads)
         self.views = frozenset({self.view})
         self.needs_weights = name is not None and pretrained
-        self.model = _build(name, self.view, dim, layers, heads)
+        self.model = _build(name, self.view, dim, layers, heads, dropout)
         self.dim = self.model.config.hidden_size
 
     def forward(self, batch: MoleculeBatch) -> Tokens:
@@ -71,7 +73,7 @@ class TextEncoder(Encoder):
         return list(self.model.encoder.layer) if hasattr(self.model, "encoder") else []
 
 
-def _build(name: str | None, view: TextView, dim: int, layers: int, heads: int) -> Any:
+def _build(name: str | None, view: TextView, dim: int, layers: int, heads: int, dropout: float) -> Any:
     """The architecture, with random weights and without the unused pooler."""
     from transformers import AutoConfig, AutoModel, BertConfig
 
@@ -83,6 +85,8 @@ def _build(name: str | None, view: TextView, dim: int, layers: int, heads: int) 
             num_attention_heads=heads,
             intermediate_size=4 * dim,
             max_position_embeddings=max(512, view.length),
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
             pad_token_id=0,
         )
     else:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from molfusion.batch import MoleculeBatch, Tokens
 from molfusion.encoders.base import Encoder
 from molfusion.nn.gaussian import GaussianPairs
+from molfusion.nn.init import initialise
 from molfusion.nn.pair_transformer import PairBlock
 from molfusion.nn.precision import float32_island
 from molfusion.views.conformer import Conformers, ConformerView
@@ -53,6 +54,7 @@ class UniMol(Encoder):
         ffn: width of the feed-forward part.
         heads: attention heads, as many as pair channels.
         kernels: Gaussian kernels of a distance.
+        reach: Å over which the kernels start out evenly; None: as published.
         dropout: on embeddings, residuals and attention.
         hydrogens: read them (weights `mol_pre_all_h`); 3D-MoLM does not (`mol_pre_no_h`).
         max_atoms: larger molecules are cropped.
@@ -65,6 +67,7 @@ class UniMol(Encoder):
         ffn: int = 2048,
         heads: int = 64,
         kernels: int = 128,
+        reach: float | None = None,
         dropout: float = 0.1,
         hydrogens: bool = False,
         max_atoms: int = 256,
@@ -75,12 +78,12 @@ class UniMol(Encoder):
         self.views = frozenset({self.view})
         self.embed = nn.Embedding(SYMBOLS, dim, padding_idx=PAD)
         self.embed_norm = nn.LayerNorm(dim)
-        self.gaussian = GaussianPairs(kernels, SYMBOLS * SYMBOLS)
         self.pair_hidden = nn.Linear(kernels, kernels)
         self.pair_out = nn.Linear(kernels, heads)
         self.layers = nn.ModuleList(PairBlock(dim, ffn, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
-        self.apply(_bert_init)
+        initialise(self, dim)
+        self.gaussian = GaussianPairs(kernels, SYMBOLS * SYMBOLS, reach)  # has a start of its own
         rows = torch.full((256,), UNK)
         rows[0] = PAD
         for number, row in _ELEMENTS.items():
@@ -135,12 +138,3 @@ def pair_distances(positions: Tensor) -> Tensor:
     squared = delta.square().sum(-1)
     apart = squared > 0  # the root's gradient at 0 is infinite
     return torch.where(apart, squared.where(apart, squared.new_ones(())).sqrt(), squared.new_zeros(()))
-
-
-def _bert_init(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.02)
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Embedding) and module.padding_idx is not None:
-        nn.init.normal_(module.weight, std=0.02)
-        module.weight.data[module.padding_idx].zero_()

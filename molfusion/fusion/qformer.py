@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from molfusion.batch import MoleculeBatch, Tokens
-from molfusion.encoders.base import Encoder
+from molfusion.batch import MoleculeBatch, Tokens, length_mask
+from molfusion.encoders.base import Encoder, MatchItem
+from molfusion.nn.init import bert_std
 from molfusion.nn.contrastive import Contrast, Gather, contrastive
 from molfusion.nn.precision import float32_island
 from molfusion.nn.query_bert import KeyValue, QueryBert
@@ -81,7 +85,7 @@ class QFormer(Encoder):
         vocab = self.text.vocab_size
         self.decoder_start = vocab  # [DEC], appended to the tokenizer's own vocabulary
         self.encoder_norm = nn.LayerNorm(encoder.dim)
-        self.query = nn.Parameter(torch.randn(1, queries, dim) * 0.02)
+        self.query = nn.Parameter(torch.randn(1, queries, dim) * bert_std(dim))
         self.bert = QueryBert(vocab + 1, dim, encoder.dim, layers, heads, ffn, cross_every, max(512, length), dropout)
         self.molecule_head = nn.Linear(dim, width)
         self.text_head = nn.Linear(dim, width)
@@ -139,6 +143,30 @@ class QFormer(Encoder):
         logits: Tensor = self.match_head(both[:, : queries.shape[1]]).mean(1)
         return logits
 
+    def match_items(self, batch: MoleculeBatch) -> list[MatchItem]:
+        """What `match_scores` needs of each molecule of a batch."""
+        tokens, texts = self.encoder(batch), batch[self.text]
+        states = self.encoder_norm(tokens.x)
+        return [
+            MatchItem(x[seen].cpu(), ids[real].cpu())
+            for x, seen, ids, real in zip(states, tokens.mask, texts.ids, texts.mask, strict=True)
+        ]
+
+    def match_scores(
+        self, items: Sequence[MatchItem], pairs: NDArray[np.int64], batch_size: int = 256
+    ) -> NDArray[np.float64]:
+        """Logit of "these belong together" for molecule i and caption j of each row of pairs [n, 2]."""
+        device = self.query.device
+        found = []
+        for start in range(0, len(pairs), batch_size):
+            chunk = pairs[start : start + batch_size]
+            states, seen = _padded([items[i].states for i in chunk[:, 0]])
+            ids, real = _padded([items[j].ids for j in chunk[:, 1]])
+            texts = Texts(ids.to(device), real.to(device))
+            logits = self.match_logits(states.to(device), _states_bias(seen.to(device)), texts)
+            found.append(logits[:, 1].double().cpu().numpy())
+        return np.concatenate(found) if found else np.zeros(0)
+
     def _match_loss(self, read: Read, texts: Texts, negatives: Negatives) -> Tensor:
         """Three-way batch: the true pairs, each text with a wrong molecule, each molecule with a wrong text."""
         b = len(texts.ids)
@@ -151,10 +179,11 @@ class QFormer(Encoder):
         return F.cross_entropy(self.match_logits(states, bias, paired).float(), labels)
 
     def _caption_loss(self, read: Read, texts: Texts) -> Tensor:
-        logits = self.bert.caption(self.decoder_ids(texts), texts.mask, read.cache)[:, :-1]
-        labels = texts.ids.masked_fill(~texts.mask, -100)[:, 1:]
+        states = self.bert.read_caption(self.decoder_ids(texts), texts.mask, read.cache)[:, :-1]
+        told = texts.mask[:, 1:]
+        logits = self.bert.next_word(states[told])  # the vocabulary is wide: not for padding
         with float32_island(logits):
-            return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=self.smoothing)
+            return F.cross_entropy(logits.float(), texts.ids[:, 1:][told], label_smoothing=self.smoothing)
 
     def decoder_ids(self, texts: Texts) -> Tensor:
         """The caption with [CLS] replaced by [DEC]."""
@@ -165,6 +194,12 @@ class QFormer(Encoder):
     @property
     def blocks(self) -> list[nn.Module]:
         return [*self.encoder.blocks, *self.bert.layers]
+
+
+def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows of [n_i, …] as [B, max n, …] and their mask."""
+    mask = length_mask([len(r) for r in rows])
+    return nn.utils.rnn.pad_sequence(list(rows), batch_first=True), mask
 
 
 def _states_bias(mask: Tensor) -> Tensor:

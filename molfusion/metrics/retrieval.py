@@ -93,6 +93,13 @@ def candidates_only(scores: NDArray[Any], k: int) -> NDArray[np.bool_]:
     return chosen
 
 
+def reranked(scores: NDArray[Any], candidates: NDArray[np.bool_]) -> Ranks:
+    """Ranks among each row's candidates, right ones on the diagonal; one that is no candidate is missed for good."""
+    r = ranks(np.where(candidates, scores, -1e9), np.arange(len(scores)))
+    missed = ~candidates.diagonal()
+    return r._replace(better=np.where(missed, r.pool, r.better), tied=np.where(missed, 0, r.tied))
+
+
 def wilson(successes: float, trials: int, z: float = 1.96) -> tuple[float, float]:
     """95 % interval of a proportion (Wilson score); (0, 1) without trials."""
     if trials == 0:

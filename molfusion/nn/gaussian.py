@@ -22,12 +22,18 @@ class GaussianPairs(nn.Module):
 
     Uni-Mol's `GaussianLayer`: x = mul[e] d + bias[e], std = |std| + 1e-5. The published code means to draw means and
     stds from U(0, 3) with mul = 1, bias = 0, and then overwrites all four with N(0, 0.02); here the intention stands.
+    Either start tells distances beyond 9 Å apart only after long training; with a `reach` the means begin evenly
+    spaced over 0 … reach Å, their spacing as width.
     """
 
-    def __init__(self, kernels: int, pair_types: int) -> None:
+    def __init__(self, kernels: int, pair_types: int, reach: float | None = None) -> None:
         super().__init__()
-        self.means = nn.Parameter(torch.empty(kernels).uniform_(0, 3))
-        self.stds = nn.Parameter(torch.empty(kernels).uniform_(0, 3))
+        if reach is None:
+            self.means = nn.Parameter(torch.empty(kernels).uniform_(0, 3))
+            self.stds = nn.Parameter(torch.empty(kernels).uniform_(0, 3))
+        else:
+            self.means = nn.Parameter(torch.linspace(0, reach, kernels))
+            self.stds = nn.Parameter(torch.full((kernels,), reach / kernels))
         self.mul = nn.Embedding.from_pretrained(torch.ones(pair_types, 1), freeze=False)
         self.bias = nn.Embedding.from_pretrained(torch.zeros(pair_types, 1), freeze=False)
 

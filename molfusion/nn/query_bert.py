@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from molfusion.nn.init import initialise
+
 _EPS = 1e-12  # BERT's layer norm
 
 
@@ -136,12 +138,12 @@ class QueryBert(nn.Module):
         self.lm_dense = nn.Linear(dim, dim)
         self.lm_norm = nn.LayerNorm(dim, eps=_EPS)
         self.lm_bias = nn.Parameter(torch.zeros(vocab))
-        self.apply(_init)
+        initialise(self, dim)
 
     def read_states(
         self, queries: Tensor, states: Tensor, states_bias: Tensor | None
     ) -> tuple[Tensor, list[KeyValue]]:
-        """Queries [B, Q, D] over states [B, N, E] -> [B, Q, D], and every layer's keys and values for `caption`."""
+        """Queries [B, Q, D] over states [B, N, E] -> [B, Q, D], and every layer's keys and values for `read_caption`."""
         x, cache = self._embed(queries), []
         for layer in self.layers:
             x, own = layer(x, None, queries.shape[1], states, states_bias)
@@ -166,16 +168,19 @@ class QueryBert(nn.Module):
             x, _ = layer(x, bias, queries.shape[1], states, states_bias)
         return x
 
-    def caption(self, ids: Tensor, mask: Tensor, cache: Sequence[KeyValue]) -> Tensor:
-        """Next-word logits [B, L, V]: each word sees all queries (through `cache`) and the words up to itself."""
+    def read_caption(self, ids: Tensor, mask: Tensor, cache: Sequence[KeyValue]) -> Tensor:
+        """[B, L, D]: each word sees all queries (through `cache`) and the words up to itself."""
         x = self._embed(None, ids)
         length, queries = ids.shape[1], cache[0].key.shape[2]
         causal = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
         bias = visible(F.pad(causal & mask[:, None, :], (queries, 0), value=True))
         for layer, past in zip(self.layers, cache, strict=True):
             x, _ = layer(x, bias, 0, past=past)
-        x = self.lm_norm(F.gelu(self.lm_dense(x)))
-        return F.linear(x, self.words.weight, self.lm_bias)
+        return x
+
+    def next_word(self, x: Tensor) -> Tensor:
+        """Logits of the word after each state: [..., D] -> [..., V]."""
+        return F.linear(self.lm_norm(F.gelu(self.lm_dense(x))), self.words.weight, self.lm_bias)
 
     def _embed(self, queries: Tensor | None, ids: Tensor | None = None) -> Tensor:
         parts = [] if queries is None else [queries]
@@ -187,13 +192,3 @@ class QueryBert(nn.Module):
 def visible(mask: Tensor) -> Tensor:
     """A mask [B, T or 1, S] (True = may be seen) as an additive bias [B, 1, T or 1, S]."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask.bool(), -10000.0).unsqueeze(1)
-
-
-def _init(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.02)
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
-        if module.padding_idx is not None:
-            module.weight.data[module.padding_idx].zero_()

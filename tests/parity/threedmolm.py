@@ -203,7 +203,7 @@ def qformer_caption(case: Case, tmp_path) -> None:
     given, expected = case.arrays("inputs"), case.arrays("outputs")
     queries = given["query_tokens"].expand(len(given["input_ids"]), -1, -1)
     _, cache = stack.read_states(queries, given["encoder_states"], states_bias(given["encoder_mask"]))
-    logits = stack.caption(given["decoder_input_ids"], given["text_mask"].bool(), cache)
+    logits = stack.next_word(stack.read_caption(given["decoder_input_ids"], given["text_mask"].bool(), cache))
     real = given["text_mask"].bool()
     close(logits[real], expected["logits"][real], "next-word logits")
     labels = given["labels"][:, 1:].flatten()

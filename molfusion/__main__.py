@@ -1,0 +1,7 @@
+"""`python -m molfusion`."""
+
+import sys
+
+from molfusion.cli import main
+
+sys.exit(main())

@@ -1,0 +1,109 @@
+"""A composed config as live objects: trainer, task and data, typed and checked by LightningCLI."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning as L
+from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from molfusion.callbacks import AtomicCheckpoints, RunLog
+from molfusion.config import Composed
+from molfusion.data.datamodule import MoleculeData
+from molfusion.explain import check_names, explain
+from molfusion.tasks.base import Task
+
+SECTIONS = {"seed_everything": None, "trainer": L.Trainer, "model": None, "data": MoleculeData}
+
+
+class Built(NamedTuple):
+    """What a config describes."""
+
+    trainer: L.Trainer
+    task: Task
+    data: MoleculeData
+
+
+class _CLI(LightningCLI):
+    """LightningCLI as parser and factory only; the data are told which views the model reads."""
+
+    def add_arguments_to_parser(self, parser: Any) -> None:
+        parser.link_arguments("model.views", "data.views", apply_on="instantiate")
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        given = self._get(self.config_init, "trainer")
+        if given.get("logger") in (None, True):
+            root = given["default_root_dir"]
+            kwargs["logger"] = [RunLog(root), TensorBoardLogger(root, name="", version="tensorboard")]
+        if "ModelParallel" not in str(given.get("strategy")):
+            kwargs["plugins"] = [AtomicCheckpoints()]
+        return super().instantiate_trainer(**kwargs)
+
+
+def build(
+    config: Composed, folder: Path, callbacks: Sequence[L.Callback] = (), allowed: Sequence[str] = ()
+) -> Built:
+    """Trainer, task and data of a config.
+
+    Args:
+        config: composed.
+        folder: of the run; logs and checkpoints go there.
+        callbacks: beside those in the config.
+        allowed: import prefixes beyond the trusted ones.
+
+    Raises:
+        ConfigError: one line a mistake, with file and key.
+    """
+    _quiet()
+    check_names(config, SECTIONS, allowed)
+    tree = deepcopy(config.tree)  # the parser changes what it is given
+    tree["trainer"] = {**tree.get("trainer", {}), "default_root_dir": str(folder)}
+    try:
+        cli = _CLI(
+            Task,
+            MoleculeData,
+            subclass_mode_model=True,
+            run=False,
+            args=tree,
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            seed_everything_default=0,
+            trainer_defaults={
+                "callbacks": list(callbacks),
+                "use_distributed_sampler": False,  # the batch order shares the molecules out itself
+                "num_sanity_val_steps": 0,
+                "enable_model_summary": False,
+                "enable_checkpointing": any(isinstance(c, L.pytorch.callbacks.ModelCheckpoint) for c in callbacks),
+                "enable_progress_bar": any(isinstance(c, L.pytorch.callbacks.ProgressBar) for c in callbacks),
+            },
+            parser_kwargs={"exit_on_error": False},
+        )
+    except Exception as error:
+        raise explain(config, error) from error
+    return Built(cli.trainer, cli.model, cli.datamodule)
+
+
+def _quiet() -> None:
+    """Silence what Lightning says to people who configure it themselves."""
+    import logging
+
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for pattern in (
+        ".*does not have many workers.*",
+        ".*`LightningCLI`'s args parameter.*",
+        ".*LightningCLI's args parameter.*",
+        ".*The number of training batches.*smaller than the logging interval.*",
+        ".*Checkpoint directory.*exists and is not empty.*",
+        ".*in eval mode at the start of training.*",
+        ".*torch.jit.script.*",
+        ".*isinstance\\(treespec, LeafSpec\\).*",
+        ".*module\\(s\\) in eval mode.*",
+        ".*GPU available but not used.*",
+    ):
+        warnings.filterwarnings("ignore", pattern)

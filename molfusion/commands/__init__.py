@@ -1,0 +1,1 @@
+"""What each command of the program does: arguments in, library calls out."""

@@ -1,0 +1,47 @@
+"""fit, validate, test, predict."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from molfusion.config import Composed, ConfigError, compose
+
+
+def main(arguments: argparse.Namespace) -> int:
+    config = composed(arguments)
+    if arguments.print_config:
+        import yaml
+
+        print(yaml.safe_dump(config.tree, sort_keys=False, allow_unicode=True), end="")
+        return 0
+    from molfusion.progress import bars, print_metrics
+    from molfusion.runner import Run, run_folder
+
+    folder = run_folder(config, arguments.run)
+    run = Run(config, folder, bars(), arguments.allow_import)
+    if arguments.command == "fit":
+        result = run.fit(Path(arguments.ckpt_path) if arguments.ckpt_path else None)
+        print_metrics(result["metrics"], "test")
+        print(f"\n{folder}: metrics.json, predictions.parquet, log.csv, encoder.yaml")
+    else:
+        split = "val" if arguments.command == "validate" else "test"
+        print_metrics(run.evaluate(split, arguments.ckpt_path or "best"), split)
+        print(f"\n{folder / 'predictions.parquet'}")
+    return 0
+
+
+def composed(arguments: argparse.Namespace) -> Composed:
+    """From --config files and overrides; without a file, from the run's own config."""
+    files = list(arguments.config)
+    run = getattr(arguments, "run", None)
+    if not files and run and (Path(run) / "config.yaml").is_file():
+        files = [Path(run) / "config.yaml"]
+    if not files:
+        raise ConfigError("give at least one --config FILE (see experiments/), or --run with the folder of a run")
+    return compose(files, arguments.overrides)
+
+
+if __name__ == "__main__":
+    sys.exit("run it as `molfusion fit`")

@@ -1,0 +1,37 @@
+"""Short names for what a config describes: `Retrieval QFormer(UniMol)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def name_of(tree: Mapping[str, Any], slot: str | None = None) -> str:
+    """The task's class with its encoder's composition, or that of one slot of it; safe as a file name."""
+    model = tree.get("model") or {}
+    arguments = model.get("init_args") or {}
+    if slot is not None:
+        return composition(arguments.get(slot))
+    task = str(model.get("class_path", "run")).rpartition(".")[2]
+    inner = composition(arguments.get("encoder") or arguments.get("objective"))
+    return f"{task}-{inner}" if inner else task
+
+
+def composition(fragment: Any) -> str:
+    """`QFormer(UniMol)` from a nested fragment; restored and frozen encoders go by what they hold."""
+    if not isinstance(fragment, Mapping) or "class_path" not in fragment:
+        return ""
+    name = str(fragment["class_path"]).rpartition(".")[2]
+    arguments = fragment.get("init_args") or {}
+    parts = [composition(value) for value in arguments.values()]
+    inner = ",".join(p for p in parts if p)
+    if name in {"restore", "Frozen"}:
+        return inner
+    return f"{name}({inner})" if inner else name
+
+
+def parts(fragment: Any) -> list[Mapping[str, Any]]:
+    """The encoders nested directly in a fusion's arguments: what its lift is measured against."""
+    if not isinstance(fragment, Mapping):
+        return []
+    return [v for v in (fragment.get("init_args") or {}).values() if isinstance(v, Mapping) and "class_path" in v]

@@ -1,0 +1,32 @@
+"""One line for what the user can mend, a traceback only on demand."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+
+
+class MolfusionError(Exception):
+    """Something the user can mend; the message says what was found, what was expected, and what to do."""
+
+
+def reported(function: Callable[[], int | None], debug: bool = False) -> int:
+    """Run a command; its exit code: 0, 2 for a `MolfusionError`, 1 for anything unforeseen."""
+    try:
+        return function() or 0
+    except MolfusionError as error:
+        if debug:
+            traceback.print_exc()
+        for line in str(error).splitlines():
+            print(f"molfusion: {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("molfusion: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        text = " ".join(str(error).split())
+        print(f"molfusion: {type(error).__name__}: {text} (--debug shows where)", file=sys.stderr)
+        return 1

@@ -1,0 +1,178 @@
+"""A run is a folder: config.yaml, log.csv, checkpoints/, metrics.json, predictions.parquet, encoder.yaml and its weights."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import yaml
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from molfusion.build import Built, build
+from molfusion.callbacks import Meter, checkpoints
+from molfusion.config import Composed, ConfigError, compose, digest
+from molfusion.describe import name_of
+from molfusion.export import export_encoders
+from molfusion.paths import atomic
+from molfusion.provenance import provenance
+
+CHECKPOINT_EVERY = 200  # steps between two writes of last.ckpt
+
+
+@dataclass
+class Run:
+    """One training, from config to metrics.
+
+    Args:
+        config: composed.
+        folder: of the run; made if need be, continued if it holds an unfinished run of the same config.
+        callbacks: such as a progress bar.
+        allowed: import prefixes beyond the trusted ones.
+    """
+
+    config: Composed
+    folder: Path
+    callbacks: Sequence[L.Callback] = ()
+    allowed: Sequence[str] = ()
+
+    def fit(self, resume: Path | None = None) -> dict[str, Any]:
+        """Train; test the checkpoint that was best on validation; export. A finished run is only read.
+
+        Raises:
+            ConfigError: the folder holds a run of another config.
+        """
+        finished = self._claim()
+        if finished is not None:
+            return finished
+        meter = Meter()
+        built = self._build([meter, *self._checkpoints()])
+        last = resume or self.folder / "checkpoints" / "last.ckpt"
+        started = time.time()
+        torch.manual_seed(int(self.config.tree.get("seed_everything") or 0))
+        built.trainer.fit(
+            built.task, built.data, ckpt_path=last if last.is_file() else None, weights_only=True
+        )
+        best = self.folder / "checkpoints" / "best.ckpt"
+        metrics = {**self._score(built, "val", best), **self._score(built, "test", best)}
+        result = self._result(built, metrics, meter, started)
+        if built.trainer.is_global_zero:
+            self._write_predictions(built)
+            export_encoders(self.folder, built.task, self.config)
+            _write_json(result, self.folder / "metrics.json")
+        built.trainer.strategy.barrier()
+        return result
+
+    def evaluate(self, split: str, checkpoint: str) -> dict[str, float]:
+        """Metrics of a checkpoint (`best`, `last` or a file) on `val` or `test`."""
+        built = self._build([])
+        metrics = self._score(built, split, self.checkpoint(checkpoint))
+        self._write_predictions(built)
+        return metrics
+
+    def checkpoint(self, name: str) -> Path:
+        """The file behind `best`, `last` or a path.
+
+        Raises:
+            ConfigError: no such file.
+        """
+        path = self.folder / "checkpoints" / f"{name}.ckpt" if name in {"best", "last"} else Path(name)
+        if not path.is_file():
+            raise ConfigError(f"no checkpoint {path}; `molfusion fit` writes best.ckpt and last.ckpt")
+        return path
+
+    # -- parts ---------------------------------------------------------------------------------------
+
+    def _claim(self) -> dict[str, Any] | None:
+        """Write the config, or check that the folder's is the same; metrics if it is finished."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "config.yaml"
+        if path.is_file():
+            held = compose([path])
+            if digest(held.tree) != digest(self.config.tree):
+                raise ConfigError(f"{self.folder} holds a run of another config; name another folder with --run")
+        else:
+            with atomic(path) as temporary:
+                temporary.write_text(_dump(self.config))
+        with suppress(FileNotFoundError):
+            finished: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text())
+            return finished
+        return None
+
+    def _checkpoints(self) -> list[ModelCheckpoint]:
+        if self.config.tree.get("trainer", {}).get("fast_dev_run"):
+            return []
+        return checkpoints(self.folder, "val/score", CHECKPOINT_EVERY)
+
+    def _build(self, callbacks: Sequence[L.Callback]) -> Built:
+        return build(self.config, self.folder, [*callbacks, *self.callbacks], self.allowed)
+
+    def _score(self, built: Built, split: str, checkpoint: Path) -> dict[str, float]:
+        loop = built.trainer.validate if split == "val" else built.trainer.test
+        path = checkpoint if checkpoint.is_file() else None
+        (found,) = loop(built.task, datamodule=built.data, ckpt_path=path, weights_only=True, verbose=False)
+        return dict(found)
+
+    def _result(self, built: Built, metrics: dict[str, float], meter: Meter, started: float) -> dict[str, Any]:
+        task, data = built.task, built.data
+        encoders = task.exports()
+        return {
+            "name": name_of(self.config.tree),
+            "task": type(task).__name__,
+            "encoder": name_of(self.config.tree, "encoder"),
+            "metrics": metrics,
+            "cost": {
+                **meter.summary(),
+                "steps": built.trainer.global_step,
+                "wall_seconds": round(time.time() - started, 1),
+                "parameters": sum(p.numel() for p in task.parameters()),
+                "trained_parameters": sum(p.numel() for p in task.trained_parameters()),
+                "encoder_parameters": sum(p.numel() for p in encoders["encoder"].parameters()),
+            },
+            "data": {
+                "card": data.card.name,
+                "card_digest": data.card.digest(),
+                "records": {split: len(records) for split, records in data.records.items()},
+                "dropped": len(data.dropped),
+                "views": sorted(map(repr, data.views)),
+                "targets": [{"name": t.name, "unit": t.unit, "kind": t.kind} for t in data.targets],
+            },
+            "seed": self.config.tree.get("seed_everything"),
+            "config_digest": digest(self.config.tree),
+            "selected_by": task.monitor,
+            "provenance": provenance(_device(built.trainer)),
+        }
+
+    def _write_predictions(self, built: Built) -> None:
+        rows = [{"split": s, **row} for s, rows in built.task.observed.items() for row in rows]
+        if rows:
+            with atomic(self.folder / "predictions.parquet") as path:
+                pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
+
+
+def run_folder(config: Composed, name: str | None = None) -> Path:
+    """The folder named, or runs/<what it is>-<digest of the config>."""
+    return Path(name) if name else Path("runs") / f"{name_of(config.tree)}-{digest(config.tree)[:8]}"
+
+
+def _device(trainer: L.Trainer) -> str:
+    if trainer.strategy.root_device.type == "cuda":
+        return torch.cuda.get_device_name(trainer.strategy.root_device)
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def _dump(config: Composed) -> str:
+    return yaml.safe_dump(config.tree, sort_keys=False, allow_unicode=True)
+
+
+def _write_json(value: dict[str, Any], path: Path) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,0 +1,196 @@
+"""Find the caption of a molecule and the molecule of a caption."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.cli import OptimizerCallable
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from molfusion.batch import MoleculeBatch
+from molfusion.encoders.base import Aligned, Encoder, Matching, merge_views
+from molfusion.metrics import retrieval as metrics
+from molfusion.nn.contrastive import Gather, contrastive, similarity
+from molfusion.nn.pooling import masked_mean
+from molfusion.tasks.base import Task, named_rows
+from molfusion.tasks.schedule import Schedule
+from molfusion.views.base import View
+
+
+class DualTower(nn.Module):
+    """Any molecule encoder beside any text encoder: masked mean, linear, unit norm; InfoNCE on their cosines."""
+
+    def __init__(self, encoder: Encoder, text: Encoder, width: int, temperature: float, gather: Gather) -> None:
+        super().__init__()
+        self.encoder, self.text = encoder, text
+        self.loss_views: frozenset[View] = text.views
+        self.gather: Gather = gather
+        self.molecule_head = nn.Linear(encoder.dim, width)
+        self.text_head = nn.Linear(text.dim, width)
+        # Learned, in logs; a scalar would not shard.
+        self.log_scale = nn.Parameter(torch.full((1,), -float(np.log(temperature))))
+
+    def embed_molecules(self, batch: MoleculeBatch) -> Tensor:
+        """[B, 1, P] unit norm."""
+        return _projected(self.encoder, self.molecule_head, batch).unsqueeze(1)
+
+    def embed_texts(self, batch: MoleculeBatch) -> Tensor:
+        """[B, P] unit norm."""
+        return _projected(self.text, self.text_head, batch)
+
+    def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]:
+        temperature = torch.exp(-self.log_scale.clamp(max=4.6))  # not below 0.01
+        sides = self.embed_molecules(batch), self.embed_texts(batch)
+        return {"contrast": contrastive(*sides, temperature, self.gather).loss}
+
+
+def _projected(encoder: Encoder, head: nn.Module, batch: MoleculeBatch) -> Tensor:
+    tokens = encoder(batch)
+    return F.normalize(head(masked_mean(tokens.x, tokens.mask)).float(), dim=-1)
+
+
+class Retrieval(Task):
+    """Over the whole split, both directions, ties counted fairly; per kind of fact and within same-graph pools where
+    the card has them.
+
+    Without a `text` encoder the encoder must align itself (as `QFormer` does) and trains by its own losses.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        text: Encoder | None = None,
+        width: int = 256,
+        temperature: float = 0.1,
+        gather: Gather = "gradient",
+        rerank: int = 0,
+        weights: dict[str, float] | None = None,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        schedule: Schedule | None = None,
+        start: Path | None = None,
+    ) -> None:
+        """Retrieval with two towers, or with an encoder that aligns itself.
+
+        Args:
+            encoder: reads the molecule.
+            text: reads the caption; None if `encoder` does.
+            width: P of the shared space (two towers).
+            temperature: to begin with (two towers).
+            gather: whether features from other ranks carry a gradient (two towers).
+            rerank: score the best so many once more by the encoder's matching head, as rows of their own; 0: do not.
+            weights: of the encoder's own losses; 1 where none is given, and at 0 a loss is left out.
+            optimizer: given the parameters that train.
+            schedule: of its learning rate.
+            start: a checkpoint of the same task to start from.
+        """
+        super().__init__(optimizer, schedule, start, weights)
+        if text is None and not isinstance(encoder, Aligned):
+            raise TypeError(
+                f"{type(encoder).__name__} does not align itself with text: give Retrieval a `text` encoder"
+            )
+        if rerank and not (text is None and isinstance(encoder, Matching)):
+            raise TypeError(f"rerank: {type(encoder).__name__} has no matching head; set rerank to 0")
+        self.rerank = rerank
+        self.towers: Any = encoder if text is None else DualTower(encoder, text, width, temperature, gather)
+        self._text = text
+        self.encoder = encoder
+        self.views = merge_views(encoder) | self.towers.loss_views
+
+    def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.towers.losses(batch)
+        return losses
+
+    def observe(self, batch: MoleculeBatch) -> dict[str, Any]:
+        kept = {
+            "ids": batch.ids,
+            "groups": batch.groups,
+            "scopes": batch.scopes,
+            "pools": batch.pools,
+            "molecules": self.towers.embed_molecules(batch).cpu(),
+            "texts": self.towers.embed_texts(batch).cpu(),
+        }
+        kept["items"] = self.towers.match_items(batch) if self.rerank else [None] * len(batch)
+        return kept
+
+    def evaluate(self, observed: list[dict[str, Any]], split: str) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        found: dict[str, float] = {}
+        rows: list[dict[str, Any]] = []
+        for scope, pairs in _by_scope(observed).items():
+            scores = similarity(torch.stack([p.molecule for p in pairs]), torch.stack([p.text for p in pairs])).numpy()
+            prefix = "" if scope == "all" else f"{scope}/"
+            for direction, matrix in (("m2t", scores), ("t2m", scores.T)):
+                ranks = metrics.ranks(matrix, np.arange(len(matrix)))
+                found |= {f"{prefix}{direction}/{k}": v for k, v in metrics.summary(ranks).items()}
+                rows += _rows(pairs, ranks, scope, direction, "all")
+                queries, within = metrics.within_pools(matrix, [p.pool for p in pairs])
+                if len(queries):
+                    found[f"{prefix}{direction}/pool_accuracy"] = float(metrics.recall(within, 1).mean())
+                    found[f"{prefix}{direction}/pool_chance"] = float((1 / within.pool).mean())
+                    rows += _rows([pairs[i] for i in queries], within, scope, direction, "pool")
+            if self.rerank and scope == "all":
+                more, extra = self._reranked(pairs, scores)
+                found |= more
+                rows += extra
+        found["score"] = (found["m2t/MRR"] + found["t2m/MRR"]) / 2
+        return found, rows
+
+    def _reranked(
+        self, pairs: list[_Pair], scores: NDArray[Any]
+    ) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Of each query's best `rerank`, cosine + matching logit; a right answer outside them is a miss."""
+        k, n = self.rerank, len(pairs)
+        wanted = {"m2t": metrics.candidates_only(scores, k), "t2m": metrics.candidates_only(scores.T, k)}
+        asked = np.argwhere(wanted["m2t"] | wanted["t2m"].T)
+        logits = np.zeros((n, n))
+        logits[asked[:, 0], asked[:, 1]] = self.towers.match_scores([p.item for p in pairs], asked)
+        found: dict[str, float] = {"rerank/candidates": float(min(k, n))}
+        rows: list[dict[str, Any]] = []
+        for direction, matrix in (("m2t", scores + logits), ("t2m", (scores + logits).T)):
+            ranks = metrics.reranked(matrix, wanted[direction])
+            found |= {f"rerank/{direction}/{name}": value for name, value in metrics.summary(ranks).items()}
+            rows += _rows(pairs, ranks, "all", direction, "rerank")
+        return found, rows
+
+    def exports(self) -> dict[str, Encoder]:
+        return {"encoder": self.encoder} | ({} if self._text is None else {"text": self._text})
+
+
+class _Pair(NamedTuple):
+    """One molecule and its caption, embedded."""
+
+    id: str
+    group: str
+    pool: str
+    molecule: Tensor  # [Q, P]
+    text: Tensor  # [P]
+    item: Any  # for the matching head
+
+
+def _by_scope(observed: list[dict[str, Any]]) -> dict[str, list[_Pair]]:
+    """Pairs of each scope, every record once (ranks repeat one to keep step)."""
+    found: dict[str, dict[str, _Pair]] = {}
+    for scope, *fields in named_rows(observed, ["scopes", "ids", "groups", "pools", "molecules", "texts", "items"]):
+        found.setdefault(scope, {})[fields[0]] = _Pair(*fields)
+    return {scope: list(pairs.values()) for scope, pairs in found.items()}
+
+
+def _rows(pairs: list[_Pair], ranks: metrics.Ranks, scope: str, direction: str, pool: str) -> list[dict[str, Any]]:
+    """One row a query: what a paired test between two runs needs."""
+    return [
+        {
+            "id": p.id,
+            "group": p.group,
+            "scope": scope,
+            "direction": direction,
+            "pool": pool,
+            "better": int(better),
+            "tied": int(tied),
+            "candidates": int(size),
+        }
+        for p, better, tied, size in zip(pairs, *ranks, strict=True)
+    ]
