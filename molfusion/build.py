@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from molfusion.callbacks import AtomicCheckpoints, RunLog
 from molfusion.config import Composed
 from molfusion.data.datamodule import MoleculeData
+from molfusion.encoders.base import NotApplicable
 from molfusion.explain import check_names, explain
 from molfusion.tasks.base import Task
 
@@ -58,6 +59,7 @@ def build(
 
     Raises:
         ConfigError: one line a mistake, with file and key.
+        NotApplicable: the task cannot be done with this encoder.
     """
     _quiet()
     check_names(config, SECTIONS, allowed)
@@ -83,6 +85,8 @@ def build(
             },
             parser_kwargs={"exit_on_error": False},
         )
+    except NotApplicable:
+        raise
     except Exception as error:
         raise explain(config, error) from error
     return Built(cli.trainer, cli.model, cli.datamodule)

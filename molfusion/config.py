@@ -57,24 +57,29 @@ class Composed:
         return "config"
 
 
-def compose(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Composed:
-    """The config that these files and overrides (`key=value`) make.
+def compose(
+    files: Sequence[str | Path], overrides: Sequence[str | tuple[str, Any]] = (), folder: Path | None = None
+) -> Composed:
+    """The config that these files and overrides make.
+
+    Args:
+        files: in the order in which they merge.
+        overrides: `key=value` as on a command line, or a key with a value (a scalar, or a whole fragment).
+        folder: where relative paths among files and overrides start; by default the working directory.
 
     Raises:
         ConfigError: a missing file, bad YAML, a cycle, an override of nothing, an interpolation of nothing.
     """
     merged: Tree = {}
     origin: dict[str, str] = {}
+    start = folder or Path()
     for file in files:
-        _merge_into(merged, _load(_find(str(file), Path()), origin, ()), origin)
-    for text in overrides:
-        key, value = _override(text)
+        _merge_into(merged, _load(_find(str(file), start), origin, ()), origin)
+    for item in overrides:
+        key, value = _override(item) if isinstance(item, str) else item
         layer: Tree = {}
         _place(layer, merged, key, value)
-        flat = next(iter(_leaves(layer)), (key, None))[0]
-        origin[flat] = COMMAND_LINE
-        expanded = _expand(layer, Path(), origin, "", (), COMMAND_LINE)
-        _merge_into(merged, expanded, origin)
+        _merge_into(merged, _expand(layer, start, origin, "", (), COMMAND_LINE), origin)
     return Composed(_resolve(merged, origin), origin)
 
 

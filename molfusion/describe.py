@@ -30,8 +30,20 @@ def composition(fragment: Any) -> str:
     return f"{name}({inner})" if inner else name
 
 
-def parts(fragment: Any) -> list[Mapping[str, Any]]:
-    """The encoders nested directly in a fusion's arguments: what its lift is measured against."""
+def exported_fragment(tree: Mapping[str, Any], slot: str, weights: str) -> dict[str, Any]:
+    """The encoder fragment that a run of this config exports for one slot."""
+    arguments = tree["model"]["init_args"]
+    given = arguments[slot] if slot in arguments else arguments["objective"]["init_args"][slot]
+    return {
+        "class_path": "molfusion.encoders.restore",
+        "init_args": {"encoder": without_restored(given), "weights": weights},
+    }
+
+
+def without_restored(fragment: Any) -> Any:
+    """Without the weights it started from: the new ones replace them."""
     if not isinstance(fragment, Mapping):
-        return []
-    return [v for v in (fragment.get("init_args") or {}).values() if isinstance(v, Mapping) and "class_path" in v]
+        return fragment
+    if str(fragment.get("class_path", "")).endswith("encoders.restore"):
+        return without_restored(fragment["init_args"]["encoder"])
+    return {k: without_restored(v) for k, v in fragment.items()}

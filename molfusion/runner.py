@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -20,6 +22,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from molfusion.build import Built, build
 from molfusion.callbacks import Meter, checkpoints
 from molfusion.config import Composed, ConfigError, compose, digest
+from molfusion.data.datamodule import MoleculeData
 from molfusion.describe import name_of
 from molfusion.export import export_encoders
 from molfusion.paths import atomic
@@ -101,7 +104,7 @@ class Run:
                 raise ConfigError(f"{self.folder} holds a run of another config; name another folder with --run")
         else:
             with atomic(path) as temporary:
-                temporary.write_text(_dump(self.config))
+                temporary.write_text(_dump(self.config, self.folder))
         with suppress(FileNotFoundError):
             finished: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text())
             return finished
@@ -143,7 +146,7 @@ class Run:
                 "records": {split: len(records) for split, records in data.records.items()},
                 "dropped": len(data.dropped),
                 "views": sorted(map(repr, data.views)),
-                "targets": [{"name": t.name, "unit": t.unit, "kind": t.kind} for t in data.targets],
+                "targets": _targets(data),
             },
             "seed": self.config.tree.get("seed_everything"),
             "config_digest": digest(self.config.tree),
@@ -158,6 +161,15 @@ class Run:
                 pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
 
 
+def _targets(data: MoleculeData) -> list[dict[str, Any]]:
+    """Name, unit, kind and spread in training of each target."""
+    values = data.target_values("train")
+    return [
+        {"name": t.name, "unit": t.unit, "kind": t.kind, "spread": float(np.nanstd(values[:, i]))}
+        for i, t in enumerate(data.targets)
+    ]
+
+
 def run_folder(config: Composed, name: str | None = None) -> Path:
     """The folder named, or runs/<what it is>-<digest of the config>."""
     return Path(name) if name else Path("runs") / f"{name_of(config.tree)}-{digest(config.tree)[:8]}"
@@ -169,8 +181,19 @@ def _device(trainer: L.Trainer) -> str:
     return f"cpu, {torch.get_num_threads()} threads"
 
 
-def _dump(config: Composed) -> str:
-    return yaml.safe_dump(config.tree, sort_keys=False, allow_unicode=True)
+def _dump(config: Composed, folder: Path) -> str:
+    """The config as YAML, files by their path from the folder, so that both can move together."""
+
+    def relative(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: relative(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [relative(v) for v in value]
+        if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
+            return "./" + os.path.relpath(value, folder.resolve())
+        return value
+
+    return yaml.safe_dump(relative(config.tree), sort_keys=False, allow_unicode=True)
 
 
 def _write_json(value: dict[str, Any], path: Path) -> None:

@@ -197,7 +197,8 @@ class MoleculeData(L.LightningDataModule):
 
     def target_values(self, split: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         """[molecules, K] targets of one split, nan = not measured."""
-        return np.array([r.targets for r in self.records[split]], dtype=np.float64).reshape(-1, len(self.targets))
+        records = self.records[split]
+        return np.array([r.targets for r in records], dtype=np.float64).reshape(len(records), len(self.targets))
 
     # -- loaders -------------------------------------------------------------------------------------
 

@@ -66,6 +66,10 @@ class Aligned(Protocol):
     def embed_texts(self, batch: MoleculeBatch) -> Tensor: ...  # [B, P] unit norm
 
 
+class NotApplicable(TypeError):
+    """This encoder cannot be asked this question; the message says why, and what would answer it."""
+
+
 class MatchItem(NamedTuple):
     """What pairwise scoring needs of one molecule and its caption, on the CPU."""
 

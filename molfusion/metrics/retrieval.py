@@ -85,6 +85,61 @@ def within_pools(scores: NDArray[Any], pools: Sequence[str]) -> tuple[NDArray[np
     return np.array(queries), Ranks(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
+class Scored(NamedTuple):
+    """The ranks of some queries in one direction, over the whole split or within pools."""
+
+    direction: str  # m2t: from the molecule to its text; t2m: back
+    pool: str  # all | pool | rerank
+    queries: NDArray[np.int64]  # rows of the score matrix
+    ranks: Ranks
+
+
+def both_directions(scores: NDArray[Any], pools: Sequence[str]) -> list[Scored]:
+    """Ranks of molecules x texts [N, N], right ones on the diagonal, whole and (where there are any) within pools."""
+    out = []
+    every = np.arange(len(scores))
+    for direction, matrix in (("m2t", scores), ("t2m", scores.T)):
+        out.append(Scored(direction, "all", every, ranks(matrix, every)))
+        queries, within = within_pools(matrix, pools)
+        if len(queries):
+            out.append(Scored(direction, "pool", queries, within))
+    return out
+
+
+def named(found: Sequence[Scored], scope: str) -> dict[str, float]:
+    """Metrics under their names: `m2t/R@1`, `3d/t2m/pool_accuracy`, and `score`, what checkpoints are chosen by."""
+    out: dict[str, float] = {}
+    prefix = "" if scope == "all" else f"{scope}/"
+    for s in found:
+        if s.pool == "pool":
+            out[f"{prefix}{s.direction}/pool_accuracy"] = float(recall(s.ranks, 1).mean())
+            out[f"{prefix}{s.direction}/pool_chance"] = float((1 / s.ranks.pool).mean())
+        else:
+            before = "rerank/" if s.pool == "rerank" else prefix
+            out |= {f"{before}{s.direction}/{name}": value for name, value in summary(s.ranks).items()}
+    if scope == "all":
+        out["score"] = (out["m2t/MRR"] + out["t2m/MRR"]) / 2
+    return out
+
+
+def rows(found: Sequence[Scored], ids: Sequence[str], groups: Sequence[str], scope: str) -> list[dict[str, Any]]:
+    """One row a query: what a paired test between two runs needs."""
+    return [
+        {
+            "id": ids[query],
+            "group": groups[query],
+            "scope": scope,
+            "direction": s.direction,
+            "pool": s.pool,
+            "better": int(better),
+            "tied": int(tied),
+            "candidates": int(size),
+        }
+        for s in found
+        for query, better, tied, size in zip(s.queries, *s.ranks, strict=True)
+    ]
+
+
 def candidates_only(scores: NDArray[Any], k: int) -> NDArray[np.bool_]:
     """Mask of each row's k best scores; what re-ranking looks at."""
     chosen = np.zeros(scores.shape, dtype=bool)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch
-from molfusion.encoders.base import Aligned, Encoder, Matching, merge_views
+from molfusion.encoders.base import Aligned, Encoder, Matching, NotApplicable, merge_views
 from molfusion.metrics import retrieval as metrics
 from molfusion.nn.contrastive import Gather, contrastive, similarity
 from molfusion.nn.pooling import masked_mean
@@ -90,11 +90,11 @@ class Retrieval(Task):
         """
         super().__init__(optimizer, schedule, start, weights)
         if text is None and not isinstance(encoder, Aligned):
-            raise TypeError(
+            raise NotApplicable(
                 f"{type(encoder).__name__} does not align itself with text: give Retrieval a `text` encoder"
             )
         if rerank and not (text is None and isinstance(encoder, Matching)):
-            raise TypeError(f"rerank: {type(encoder).__name__} has no matching head; set rerank to 0")
+            raise NotApplicable(f"rerank: {type(encoder).__name__} has no matching head; set rerank to 0")
         self.rerank = rerank
         self.towers: Any = encoder if text is None else DualTower(encoder, text, width, temperature, gather)
         self._text = text
@@ -122,39 +122,27 @@ class Retrieval(Task):
         rows: list[dict[str, Any]] = []
         for scope, pairs in _by_scope(observed).items():
             scores = similarity(torch.stack([p.molecule for p in pairs]), torch.stack([p.text for p in pairs])).numpy()
-            prefix = "" if scope == "all" else f"{scope}/"
-            for direction, matrix in (("m2t", scores), ("t2m", scores.T)):
-                ranks = metrics.ranks(matrix, np.arange(len(matrix)))
-                found |= {f"{prefix}{direction}/{k}": v for k, v in metrics.summary(ranks).items()}
-                rows += _rows(pairs, ranks, scope, direction, "all")
-                queries, within = metrics.within_pools(matrix, [p.pool for p in pairs])
-                if len(queries):
-                    found[f"{prefix}{direction}/pool_accuracy"] = float(metrics.recall(within, 1).mean())
-                    found[f"{prefix}{direction}/pool_chance"] = float((1 / within.pool).mean())
-                    rows += _rows([pairs[i] for i in queries], within, scope, direction, "pool")
+            scored = metrics.both_directions(scores, [p.pool for p in pairs])
             if self.rerank and scope == "all":
-                more, extra = self._reranked(pairs, scores)
-                found |= more
-                rows += extra
-        found["score"] = (found["m2t/MRR"] + found["t2m/MRR"]) / 2
+                scored += self._reranked(pairs, scores)
+            found |= metrics.named(scored, scope)
+            rows += metrics.rows(scored, [p.id for p in pairs], [p.group for p in pairs], scope)
         return found, rows
 
-    def _reranked(
-        self, pairs: list[_Pair], scores: NDArray[Any]
-    ) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    def _reranked(self, pairs: list[_Pair], scores: NDArray[Any]) -> list[metrics.Scored]:
         """Of each query's best `rerank`, cosine + matching logit; a right answer outside them is a miss."""
-        k, n = self.rerank, len(pairs)
-        wanted = {"m2t": metrics.candidates_only(scores, k), "t2m": metrics.candidates_only(scores.T, k)}
+        wanted = {
+            "m2t": metrics.candidates_only(scores, self.rerank),
+            "t2m": metrics.candidates_only(scores.T, self.rerank),
+        }
         asked = np.argwhere(wanted["m2t"] | wanted["t2m"].T)
-        logits = np.zeros((n, n))
+        logits = np.zeros(scores.shape)
         logits[asked[:, 0], asked[:, 1]] = self.towers.match_scores([p.item for p in pairs], asked)
-        found: dict[str, float] = {"rerank/candidates": float(min(k, n))}
-        rows: list[dict[str, Any]] = []
-        for direction, matrix in (("m2t", scores + logits), ("t2m", (scores + logits).T)):
-            ranks = metrics.reranked(matrix, wanted[direction])
-            found |= {f"rerank/{direction}/{name}": value for name, value in metrics.summary(ranks).items()}
-            rows += _rows(pairs, ranks, "all", direction, "rerank")
-        return found, rows
+        every = np.arange(len(pairs))
+        return [
+            metrics.Scored(direction, "rerank", every, metrics.reranked(matrix, wanted[direction]))
+            for direction, matrix in (("m2t", scores + logits), ("t2m", (scores + logits).T))
+        ]
 
     def exports(self) -> dict[str, Encoder]:
         return {"encoder": self.encoder} | ({} if self._text is None else {"text": self._text})
@@ -177,20 +165,3 @@ def _by_scope(observed: list[dict[str, Any]]) -> dict[str, list[_Pair]]:
     for scope, *fields in named_rows(observed, ["scopes", "ids", "groups", "pools", "molecules", "texts", "items"]):
         found.setdefault(scope, {})[fields[0]] = _Pair(*fields)
     return {scope: list(pairs.values()) for scope, pairs in found.items()}
-
-
-def _rows(pairs: list[_Pair], ranks: metrics.Ranks, scope: str, direction: str, pool: str) -> list[dict[str, Any]]:
-    """One row a query: what a paired test between two runs needs."""
-    return [
-        {
-            "id": p.id,
-            "group": p.group,
-            "scope": scope,
-            "direction": direction,
-            "pool": pool,
-            "better": int(better),
-            "tied": int(tied),
-            "candidates": int(size),
-        }
-        for p, better, tied, size in zip(pairs, *ranks, strict=True)
-    ]

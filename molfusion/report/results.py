@@ -1,0 +1,208 @@
+"""What a sweep left on disk, as rows that can be compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from molfusion.metrics.retrieval import Ranks, recall, reciprocal
+
+
+@dataclass
+class Result:
+    """One run (or baseline) with its metrics and predictions."""
+
+    folder: Path
+    seed: int | None
+    metrics: dict[str, float]
+    record: dict[str, Any]  # all of metrics.json
+
+    @cached_property
+    def predictions(self) -> dict[str, NDArray[Any]]:
+        """Columns of the test split's predictions."""
+        table = pq.read_table(self.folder / "predictions.parquet", filters=[("split", "=", "test")])
+        return {name: table[name].to_numpy() for name in table.column_names}
+
+    @cached_property
+    def curve(self) -> dict[str, tuple[list[int], list[float]]]:
+        """log.csv by name; where a resumed run logged a step twice, the later value."""
+        found: dict[str, dict[int, float]] = defaultdict(dict)
+        path = self.folder / "log.csv"
+        if path.is_file():
+            with path.open() as file:
+                for row in csv.DictReader(file):
+                    found[row["name"]][int(row["step"])] = float(row["value"])
+        return {name: (sorted(v), [v[s] for s in sorted(v)]) for name, v in found.items()}
+
+
+@dataclass
+class Row:
+    """One encoder (or baseline) in one table, over seeds."""
+
+    label: str
+    results: list[Result] = field(default_factory=list)
+    missing: list[tuple[int, str, str]] = field(default_factory=list)  # seed, status, reason
+    parts: list[str] = field(default_factory=list)
+    control: str = ""
+    baseline: bool = False
+
+    def values(self, metric: str, split: str = "test") -> list[float]:
+        """One value a seed, of those that have it."""
+        return [r.metrics[f"{split}/{metric}"] for r in self.results if f"{split}/{metric}" in r.metrics]
+
+    def cost(self, name: str) -> float | None:
+        """Mean over seeds of one number of `cost`."""
+        values = [r.record["cost"][name] for r in self.results if r.record.get("cost")]
+        return float(np.mean(values)) if values else None
+
+
+@dataclass
+class Table:
+    """One question, all its rows."""
+
+    name: str
+    about: str
+    headline: list[str]
+    rows: list[Row]
+
+    @property
+    def task(self) -> str:
+        return next((str(r.record["task"]) for row in self.rows for r in row.results if "task" in r.record), "")
+
+    def row(self, label: str) -> Row | None:
+        return next((r for r in self.rows if r.label == label), None)
+
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """Of the card, with units and spread, for property tables."""
+        return next((r.record["data"]["targets"] for row in self.rows for r in row.results if "data" in r.record), [])
+
+
+@dataclass
+class Sweep:
+    """Everything a report shows."""
+
+    folder: Path
+    title: str
+    about: str
+    file: str
+    command: str
+    seeds: list[int]
+    tables: list[Table]
+
+
+def load(folder: Path) -> Sweep:
+    """Read a sweep's folder (`plan.json`, the runs it names, their baselines)."""
+    plan = json.loads((folder / "plan.json").read_text())
+    tables = []
+    steps = _total_steps(folder, plan["cells"])
+    for spec in plan["tables"]:
+        rows: dict[str, Row] = {}
+        for name in spec["baselines"]:
+            home = folder / spec["name"] / f"baseline-{name}"
+            row = rows[f"({name})"] = Row(f"({name})", baseline=True)
+            result = _result(home, None)
+            if result:
+                row.results.append(result)
+            else:
+                row.missing.append((0, "failed", _reason(home)))
+        for cell in (c for c in plan["cells"] if c["table"] == spec["name"]):
+            row = rows.setdefault(cell["row"], Row(cell["row"], parts=cell["parts"], control=cell["control"]))
+            result = _result(folder / cell["folder"], cell["seed"])
+            if result:
+                result.record["cost"]["total_steps"] = steps[cell["key"]]
+                row.results.append(result)
+            else:
+                row.missing.append((cell["seed"], cell["status"], cell["reason"]))
+        tables.append(Table(spec["name"], spec["about"], spec["headline"], list(rows.values())))
+    about = {key: plan[key] for key in ("title", "about", "file", "command", "seeds")}
+    return Sweep(folder, tables=tables, **about)
+
+
+def _total_steps(folder: Path, cells: list[dict[str, Any]]) -> dict[str, int]:
+    """Training steps of each cell together with those of the runs it was built on."""
+    total: dict[str, int] = {}
+    for cell in cells:  # what is needed comes first
+        path = folder / cell["folder"] / "metrics.json"
+        own = json.loads(path.read_text())["cost"]["steps"] if path.is_file() else 0
+        total[cell["key"]] = own + total.get(cell["needs"] or "", 0)
+    return total
+
+
+def _result(folder: Path, seed: int | None) -> Result | None:
+    path = folder / "metrics.json"
+    if not path.is_file():
+        return None
+    record = json.loads(path.read_text())
+    return Result(folder, seed, record["metrics"], record)
+
+
+def _reason(folder: Path) -> str:
+    path = folder / "error.txt"
+    return path.read_text().splitlines()[0] if path.is_file() else "has not run"
+
+
+def by_molecule(result: Result, metric: str, targets: list[dict[str, Any]]) -> dict[str, tuple[str, float]]:
+    """Molecule id -> (its group, what it adds to the metric), higher is better.
+
+    Only for metrics that are means over molecules: R@k, MRR, pool accuracy, `score`, MAE. Others give {}.
+    """
+    if "direction" in result.predictions:
+        return _retrieval(result.predictions, metric)
+    return _property(result.predictions, metric, targets)
+
+
+def _retrieval(p: dict[str, NDArray[Any]], metric: str) -> dict[str, tuple[str, float]]:
+    *before, name = metric.split("/")
+    pool = "pool" if name == "pool_accuracy" else "rerank" if before[:1] == ["rerank"] else "all"
+    before = [b for b in before if b != "rerank"]
+    directions = [b for b in before if b in {"m2t", "t2m"}] or ["m2t", "t2m"]
+    scope = next((b for b in before if b not in {"m2t", "t2m"}), "all")
+    chosen = (p["pool"] == pool) & (p["scope"] == scope) & np.isin(p["direction"], directions)
+    ranks = Ranks(p["better"][chosen], p["tied"][chosen], p["candidates"][chosen])
+    if name.startswith("R@"):
+        values = recall(ranks, int(name[2:]))
+    elif name == "pool_accuracy":
+        values = recall(ranks, 1)
+    elif name in {"MRR", "score"}:
+        values = reciprocal(ranks)
+    else:
+        return {}
+    return _mean_by_id(p["id"][chosen], p["group"][chosen], values)
+
+
+def _property(
+    p: dict[str, NDArray[Any]], metric: str, targets: list[dict[str, Any]]
+) -> dict[str, tuple[str, float]]:
+    target, _, name = metric.rpartition("/")
+    known = np.isfinite(p["measured"])
+    if name == "MAE":
+        chosen = known & (p["target"] == target)
+        error = np.abs(p["predicted"] - p["measured"])
+    elif metric == "score" and all(t["kind"] == "regression" for t in targets):
+        chosen = known
+        spread = {t["name"]: t["spread"] for t in targets}
+        error = np.abs(p["predicted"] - p["measured"]) / np.array([spread[t] for t in p["target"]])
+    else:
+        return {}
+    return _mean_by_id(p["id"][chosen], p["group"][chosen], -error[chosen])
+
+
+def _mean_by_id(
+    ids: NDArray[Any], groups: NDArray[Any], values: NDArray[np.float64]
+) -> dict[str, tuple[str, float]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    home: dict[str, str] = {}
+    for key, group, value in zip(ids, groups, values, strict=True):
+        found[key].append(value)
+        home[key] = group
+    return {key: (home[key], float(np.mean(v))) for key, v in found.items()}

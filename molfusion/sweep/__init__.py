@@ -1,0 +1,1 @@
+"""Many runs from one file: planned and checked before the first, resumable, compared in one report."""
