@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from molfusion.callbacks import AtomicCheckpoints, RunLog
 from molfusion.config import Composed
 from molfusion.data.datamodule import MoleculeData
-from molfusion.encoders.base import NotApplicable
+from molfusion.errors import MolfusionError
 from molfusion.explain import check_names, explain
 from molfusion.tasks.base import Task
 
@@ -85,7 +85,7 @@ def build(
             },
             parser_kwargs={"exit_on_error": False},
         )
-    except NotApplicable:
+    except MolfusionError:
         raise
     except Exception as error:
         raise explain(config, error) from error

@@ -19,7 +19,7 @@ ALLOWED = {
     "demo": {"batch", "chem", "data", "paths"},
     "nn": set(),
     "metrics": {"batch", "chem"},
-    "encoders": {"batch", "chem", "views", "nn"},
+    "encoders": {"batch", "chem", "views", "nn", "errors"},
     "fusion": {"batch", "views", "nn", "encoders.base"},
     "weights": set(),
     "tasks": {"batch", "views", "nn", "metrics", "encoders.base"},
@@ -30,7 +30,7 @@ ALLOWED = {
 EXTERNAL = {
     "rdkit": {"chem", "demo", "data"},
     "torch": {"batch", "views", "data", "nn", "encoders", "fusion", "weights", "tasks", "strategies", "callbacks",
-              "runner", "export", "progress", "build", "baselines", "sweep"},
+              "runner", "export", "progress", "build", "baselines", "sweep", "commands"},
     "omegaconf": {"config", "data"},
     "lightning": {"data", "tasks", "strategies", "build", "callbacks", "runner", "progress", "sweep"},
     "transformers": {"encoders", "views", "language"},

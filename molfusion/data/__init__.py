@@ -2,7 +2,6 @@
 
 from molfusion.data.card import Card, CardError, load_card
 from molfusion.data.datamodule import MoleculeData, MoleculeDataset
-from molfusion.data.prepare import prepare
 from molfusion.data.store import ViewStore
 
-__all__ = ["Card", "CardError", "MoleculeData", "MoleculeDataset", "ViewStore", "load_card", "prepare"]
+__all__ = ["Card", "CardError", "MoleculeData", "MoleculeDataset", "ViewStore", "load_card"]

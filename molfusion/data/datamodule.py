@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from molfusion.batch import MoleculeBatch, Record, Target
-from molfusion.data.card import Card, load_card
+from molfusion.data.card import Card, CardError, load_card
 from molfusion.data.prepare import Summary, prepare
 from molfusion.data.records import Dropped, Records, load_records, with_scope
 from molfusion.data.sampler import BatchOrder, ResumableLoader, worker_init
@@ -76,11 +77,11 @@ class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
         record = self.records[index]
         if self.sentences is None:
             return record
-        told = [f.text for f in record.facts] or record.text.split(". ")
+        told = [f.text for f in record.facts] or re.split(r"(?<=[.!?])\s+", record.text)
         if len(told) <= self.sentences:
             return record
         drawn = np.random.default_rng((self.seed, epoch, index)).choice(len(told), self.sentences, replace=False)
-        return replace(record, text=("" if record.facts else ".").join(told[i] + " " for i in sorted(drawn)).strip())
+        return replace(record, text=" ".join(told[i] for i in sorted(drawn)))
 
 
 class MoleculeData(L.LightningDataModule):
@@ -171,7 +172,7 @@ class MoleculeData(L.LightningDataModule):
         if not kept["train"]:
             reasons = Counter(d.reason for d in self.dropped).most_common(1)
             why = f": {reasons[0][1]} × {reasons[0][0]!r}" if reasons else ""
-            raise ValueError(f"card {self.card.name}: no training molecule is left{why}")
+            raise CardError(f"card {self.card.name}: no training molecule is left{why}")
         self.records = kept
 
     def _lacking(self, record: Record) -> str:
@@ -249,6 +250,6 @@ def _chosen(card: Card, names: list[str] | None) -> tuple[tuple[Target, ...], li
     known = [t.name for t in every]
     for name in names:
         if name not in known:
-            raise ValueError(f"card {card.name} has no target {name!r}; it has: {', '.join(known) or 'none'}")
+            raise CardError(f"card {card.name} has no target {name!r}; it has: {', '.join(known) or 'none'}")
     columns = [known.index(name) for name in names]
     return tuple(every[i] for i in columns), columns

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch, Tokens
+from molfusion.errors import MolfusionError
 from molfusion.views.base import View
 
 
@@ -66,7 +67,7 @@ class Aligned(Protocol):
     def embed_texts(self, batch: MoleculeBatch) -> Tensor: ...  # [B, P] unit norm
 
 
-class NotApplicable(TypeError):
+class NotApplicable(MolfusionError, TypeError):
     """This encoder cannot be asked this question; the message says why, and what would answer it."""
 
 

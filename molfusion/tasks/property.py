@@ -12,7 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch, Target
-from molfusion.encoders.base import Encoder
+from molfusion.encoders.base import Encoder, NotApplicable
 from molfusion.metrics.property import scores, selection_score
 from molfusion.nn.pooling import masked_mean
 from molfusion.nn.precision import float32_island
@@ -64,17 +64,17 @@ class Property(Task):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         self.targets = data.targets
         if not self.targets:
-            raise ValueError(f"card {data.card.name} has no targets: Property needs some (see `targets:` in its YAML)")
+            raise NotApplicable(f"card {data.card.name} has no targets: Property needs some (see `targets:` in its YAML)")
         values = data.target_values("train")
         mean, std = np.zeros(len(self.targets)), np.ones(len(self.targets))
         for i, target in enumerate(self.targets):
             known = values[np.isfinite(values[:, i]), i]
             if len(known) == 0:
-                raise ValueError(f"target {target.name!r} was measured for no training molecule")
+                raise NotApplicable(f"target {target.name!r} was measured for no training molecule")
             if target.kind == "regression":
                 mean[i], std[i] = known.mean(), known.std() or 1.0
             elif not set(np.unique(known)) <= {0.0, 1.0}:
-                raise ValueError(f"target {target.name!r} is a classification, but holds values other than 0 and 1")
+                raise NotApplicable(f"target {target.name!r} is a classification, but holds values other than 0 and 1")
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
         self.register_buffer("is_class", torch.tensor([t.kind == "classification" for t in self.targets]))

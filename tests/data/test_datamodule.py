@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from molfusion.data import CardError, MoleculeData
+from molfusion.views import ConformerView, FingerprintView, TextView
+
+
+def ready(card, **settings):
+    data = MoleculeData(str(card), **settings)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def test_batches_carry_what_was_asked_for(card):
+    view, text = FingerprintView(bits=64), TextView()
+    data = ready(card, views=frozenset({view, text}), batch_size=4)
+    batch = next(iter(data.train_dataloader()))
+    assert len(batch) == 4
+    assert batch[view].counts.shape == (4, 128)
+    assert batch[text].ids.shape[0] == 4
+    assert batch.targets.shape == (4, 2)
+    assert {s: len(r) for s, r in data.records.items()} == {"train": 16, "val": 4, "test": 4}
+
+
+def test_missing_targets_are_nan(card):
+    values = ready(card, views=frozenset()).target_values("train")
+    assert np.isnan(values[3, 0])
+    assert np.isfinite(values).sum() == 31
+
+
+def test_targets_can_be_chosen(card):
+    data = ready(card, targets=["class"])
+    assert [t.name for t in data.targets] == ["class"]
+    assert data.target_values("train").shape == (16, 1)
+    with pytest.raises(CardError, match="no target 'klass'; it has: number, class"):
+        MoleculeData(str(card), targets=["klass"])
+
+
+def test_population_is_what_all_views_have(tmp_path):
+    (tmp_path / "d.csv").write_text("s\nCCO\nC[C@H]1[C@@H]2[C@H]1[C@H]2C\nCCC\n")
+    path = tmp_path / "c.yaml"
+    path.write_text("name: c\nlicence: MIT\nfiles: {train: {path: d.csv}}\ncolumns: {smiles: s}\n")
+    blind = ready(path, views=frozenset({FingerprintView()}))
+    assert len(blind.records["train"]) == 3
+    fair = ready(path, views=frozenset({FingerprintView()}), population=[ConformerView()])
+    assert len(fair.records["train"]) == 2
+    assert "no conformer" in fair.dropped[0].reason
+
+
+def test_nobody_left(tmp_path):
+    (tmp_path / "d.csv").write_text("s\nC[C@H]1[C@@H]2[C@H]1[C@H]2C\n")
+    path = tmp_path / "c.yaml"
+    path.write_text("name: c\nlicence: MIT\nfiles: {train: {path: d.csv}}\ncolumns: {smiles: s}\n")
+    with pytest.raises(CardError, match="no training molecule is left: 1 × .*no conformer"):
+        ready(path, views=frozenset({ConformerView()}))
+
+
+def test_train_fraction_is_seeded(card):
+    def chosen(**settings):
+        return [r.id for r in ready(card, train_fraction=0.5, **settings).records["train"]]
+
+    assert len(chosen()) == 8
+    assert chosen() == chosen()
+    assert chosen() != chosen(seed=1)
+    with pytest.raises(ValueError, match="train_fraction"):
+        MoleculeData(str(card), train_fraction=0)
+
+
+def test_sentences_are_drawn_anew_each_epoch_and_never_in_evaluation(card):
+    data = ready(card, views=frozenset({TextView()}), batch_size=16, sentences=1)
+    train = data.train_dataloader()
+    first = dict(zip(*(lambda b: (b.ids, b.texts))(next(iter(train))), strict=True))
+    train.order.set_epoch(1)
+    second = dict(zip(*(lambda b: (b.ids, b.texts))(next(iter(train))), strict=True))
+    assert all(t.count(".") == 1 for t in first.values())
+    assert first != second
+    train.order.set_epoch(0)
+    assert dict(zip(*(lambda b: (b.ids, b.texts))(next(iter(train))), strict=True)) == first
+    assert all(t.count(".") == 2 for b in data.test_dataloader() for t in b.texts)
+
+
+def test_scopes_are_added_only_where_text_is_read():
+    silent = ready("demo", views=frozenset({FingerprintView()}))
+    told = ready("demo", views=frozenset({FingerprintView(), TextView()}))
+    assert len(silent.val_dataloader().dataset) == len(silent.records["val"])
+    scoped = told.val_dataloader().dataset.records
+    assert {r.scope for r in scoped} == {"all", "2d", "ez", "3d", "chi"}
+    chi = [r for r in scoped if r.scope == "chi"]
+    assert all(r.pool for r in chi)

@@ -1,0 +1,91 @@
+import pytest
+
+from molfusion.config import ConfigError, compose, digest
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_extends_comes_before(tmp_path):
+    write(tmp_path, "base.yaml", "a: 1\nb: {c: 2, d: 3}\n")
+    top = write(tmp_path, "top.yaml", "extends: base.yaml\nb: {c: 5}\n")
+    made = compose([top])
+    assert made.tree == {"a": 1, "b": {"c": 5, "d": 3}}
+    assert made.source("b.c").endswith("top.yaml")
+    assert made.source("b.d").endswith("base.yaml")
+
+
+def test_fragments_are_found_beside_the_file_that_names_them(tmp_path):
+    write(tmp_path, "encoders/inner.yaml", "class_path: a.Inner\ninit_args: {size: 3}\n")
+    write(tmp_path, "encoders/outer.yaml", "class_path: a.Outer\ninit_args: {encoder: inner.yaml}\n")
+    top = write(tmp_path, "top.yaml", "model: {init_args: {encoder: encoders/outer.yaml}}\n")
+    made = compose([top])
+    inner = made.tree["model"]["init_args"]["encoder"]["init_args"]["encoder"]
+    assert inner == {"class_path": "a.Inner", "init_args": {"size": 3}}
+    assert made.source("model.init_args.encoder.init_args.encoder.init_args.size").endswith("inner.yaml")
+
+
+def test_a_changed_class_drops_the_old_arguments(tmp_path):
+    first = write(tmp_path, "a.yaml", "e: {class_path: x.A, init_args: {dim: 16}}\n")
+    second = write(tmp_path, "b.yaml", "e: {class_path: x.B}\n")
+    assert compose([first, second]).tree == {"e": {"class_path": "x.B"}}
+    assert compose([first], ["e.class_path=x.C"]).tree == {"e": {"class_path": "x.C"}}
+
+
+def test_overrides_find_their_way_through_init_args(tmp_path):
+    path = write(tmp_path, "a.yaml", "model: {class_path: x.T, init_args: {encoder: {class_path: x.E}}}\n")
+    made = compose([path], ["model.encoder.layers=3", "data.batch_size=32"])
+    assert made.tree["model"]["init_args"]["encoder"]["init_args"] == {"layers": 3}
+    assert made.tree["data"] == {"batch_size": 32}
+    assert made.source("data.batch_size") == "command line"
+
+
+def test_interpolation_sees_overrides(tmp_path):
+    path = write(tmp_path, "a.yaml", "seed: 0\ndata: {seed: '${seed}'}\n")
+    assert compose([path], ["seed=7"]).tree["data"]["seed"] == 7
+
+
+def test_relative_paths_start_at_the_file(tmp_path):
+    path = write(tmp_path, "deep/a.yaml", "weights: ./w.safetensors\ncard: my.yaml\n")
+    made = compose([path])
+    assert made.tree["weights"] == str(tmp_path / "deep" / "w.safetensors")
+    assert made.tree["card"] == "my.yaml"  # a card is named, not spliced in
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [1", r"not valid YAML"),
+        ("- 1\n", r"expected a mapping"),
+        ("extends: nowhere.yaml\n", r"no such config file: .*nowhere.yaml"),
+        ("extends: a.yaml\n", r"circle"),
+        ("a: ${nowhere}\n", r"a\.yaml: a: Interpolation key 'nowhere' not found"),
+        ("a: ${oc.env:HOME}\n", r"no resolver"),
+    ],
+)
+def test_mistakes_are_one_line_with_the_file(tmp_path, text, expected):
+    path = write(tmp_path, "a.yaml", text)
+    with pytest.raises(ConfigError, match=expected) as caught:
+        compose([path])
+    assert "\n" not in str(caught.value)
+
+
+def test_digest_counts_files_by_content(tmp_path):
+    weights = write(tmp_path, "w.bin", "one")
+    path = write(tmp_path, "a.yaml", "weights: ./w.bin\n")
+    first = digest(compose([path]).tree)
+    (tmp_path / "moved").mkdir()
+    moved = write(tmp_path / "moved", "a.yaml", "weights: ./w.bin\n")
+    write(tmp_path / "moved", "w.bin", "one")
+    assert digest(compose([moved]).tree) == first
+    weights.write_text("two")
+    assert digest(compose([path]).tree) != first
+
+
+def test_shipped_configs_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert compose(["experiments/base.yaml"]).tree["seed_everything"] == 0
