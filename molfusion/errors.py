@@ -24,6 +24,9 @@ def reported(function: Callable[[], int | None], debug: bool = False) -> int:
     except KeyboardInterrupt:
         print("molfusion: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        return 0
     except Exception as error:
         if debug:
             traceback.print_exc()

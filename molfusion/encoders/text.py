@@ -90,7 +90,10 @@ def _build(name: str | None, view: TextView, dim: int, layers: int, heads: int, 
             pad_token_id=0,
         )
     else:
-        config = AutoConfig.from_pretrained(locate(name), trust_remote_code=False)
+        try:
+            config = AutoConfig.from_pretrained(locate(name), trust_remote_code=False)
+        except OSError as error:
+            raise FileNotFoundError(f"text model {name!r}: no such folder, and not to be had from the hub") from error
     model = AutoModel.from_config(config)
     if getattr(model, "pooler", None) is not None:
         model.pooler = None

@@ -152,6 +152,7 @@ class QFormer(Encoder):
             for x, seen, ids, real in zip(states, tokens.mask, texts.ids, texts.mask, strict=True)
         ]
 
+    @torch.no_grad()
     def match_scores(
         self, items: Sequence[MatchItem], pairs: NDArray[np.int64], batch_size: int = 256
     ) -> NDArray[np.float64]:

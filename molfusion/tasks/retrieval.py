@@ -125,6 +125,7 @@ class Retrieval(Task):
             scored = metrics.both_directions(scores, [p.pool for p in pairs])
             if self.rerank and scope == "all":
                 scored += self._reranked(pairs, scores)
+                found["rerank/candidates"] = float(min(self.rerank, len(pairs)))
             found |= metrics.named(scored, scope)
             rows += metrics.rows(scored, [p.id for p in pairs], [p.group for p in pairs], scope)
         return found, rows
