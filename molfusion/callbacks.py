@@ -65,14 +65,27 @@ class AtomicCheckpoints(TorchCheckpointIO):
         temporary.replace(target)
 
 
-def checkpoints(folder: Path, monitor: str, every: int) -> list[ModelCheckpoint]:
-    """`best.ckpt` by the monitored metric (higher is better), and `last.ckpt` every so many steps and after each
-    validation."""
-    common: dict[str, Any] = {"dirpath": folder / "checkpoints", "enable_version_counter": False}
-    return [
-        ModelCheckpoint(filename="best", monitor=monitor, mode="max", save_top_k=1, save_weights_only=True, **common),
-        ModelCheckpoint(filename="last", every_n_train_steps=every, **common),
-    ]
+class LastCheckpoint(L.Callback):
+    """`last.ckpt`: every so many steps, after each epoch and when training ends, so that a killed run goes on."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        if trainer.global_step % self.every == 0:
+            trainer.save_checkpoint(self.path)
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        trainer.save_checkpoint(self.path)
+
+
+def checkpoints(folder: Path, monitor: str, every: int) -> list[L.Callback]:
+    """`best.ckpt` by the monitored metric (higher is better), weights only; `last.ckpt` with all that goes on."""
+    held = folder / "checkpoints"
+    best = ModelCheckpoint(
+        held, "best", monitor=monitor, mode="max", save_weights_only=True, enable_version_counter=False
+    )
+    return [best, LastCheckpoint(held / "last.ckpt", every)]
 
 
 class Meter(L.Callback):

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from molfusion.build import Built, build
 from molfusion.callbacks import Meter, checkpoints
@@ -110,7 +109,7 @@ class Run:
             return finished
         return None
 
-    def _checkpoints(self) -> list[ModelCheckpoint]:
+    def _checkpoints(self) -> list[L.Callback]:
         if self.config.tree.get("trainer", {}).get("fast_dev_run"):
             return []
         return checkpoints(self.folder, "val/score", CHECKPOINT_EVERY)

@@ -235,6 +235,7 @@ class MoleculeData(L.LightningDataModule):
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             worker_init_fn=worker_init,
+            generator=torch.Generator(),  # so that starting a loader draws nothing from the generator of dropout
             pin_memory=torch.cuda.is_available(),
         )
 

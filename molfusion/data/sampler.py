@@ -41,7 +41,7 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
         self.rank, self.world = rank, world
         self._group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         self.epoch = 0
-        self.start = 0  # batches of this epoch that were already used, when a run is resumed
+        self.start = 0  # batches to leave out of the next round, when a run is resumed in the middle of an epoch
 
     @property
     def sampler(self) -> BatchOrder:
@@ -60,7 +60,8 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = self._order()
-        for batch in range(self.start, len(self)):
+        start, self.start = self.start, 0
+        for batch in range(start, len(self)):
             first = (batch * self.world + self.rank) * self.batch_size
             indices = order[first : first + self.batch_size]
             # In evaluation the last round may leave a rank without work; it repeats one molecule, dropped by id later,
@@ -91,7 +92,6 @@ class ResumableLoader(DataLoader[Any]):
         for batch in super().__iter__():
             self.position += 1
             yield batch
-        self.order.start = 0
 
     def state_dict(self) -> dict[str, int]:
         """Where in the epoch training stands (batches used)."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch
 from molfusion.encoders.base import Encoder, load_pretrained
-from molfusion.tasks.schedule import Schedule, WarmupCosine
+from molfusion.tasks.schedule import Schedule, WarmupCosine, planned_steps
 from molfusion.views.base import View
 
 
@@ -114,8 +114,7 @@ class Task(L.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.trained_parameters())
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = self.schedule.scheduler(optimizer, steps)
+        scheduler = self.schedule.scheduler(optimizer, planned_steps(self.trainer))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def trained_parameters(self) -> list[nn.Parameter]:

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import lightning as L
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -42,3 +43,21 @@ class WarmupCosine(Schedule):
             return (step + 1) / warmup
         progress = min(1.0, (step - warmup) / max(1, steps - warmup))
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def planned_steps(trainer: L.Trainer) -> int:
+    """Optimiser steps of the whole training.
+
+    The trainer's own estimate starts the train loader, which it must not do before a checkpoint has said where to.
+
+    Raises:
+        ValueError: neither `max_steps` nor `max_epochs` ends the training.
+    """
+    if trainer.max_steps > 0:
+        return trainer.max_steps
+    if not trainer.max_epochs or trainer.max_epochs < 0:
+        raise ValueError("a schedule needs trainer.max_epochs or trainer.max_steps")
+    batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+    limit = trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    return math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs

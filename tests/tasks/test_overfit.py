@@ -40,7 +40,7 @@ def test_retrieval_with_two_towers(same, tmp_path):
 
 @pytest.mark.slow
 def test_retrieval_by_an_encoder_of_its_own_and_reranked(same, tmp_path):
-    found = fit(tmp_path / "run", same, "Retrieval", encoder=QFORMER, epochs=120, rerank=8)["metrics"]
+    found = fit(tmp_path / "run", same, "Retrieval", encoder=QFORMER, epochs=200, batch=16, rerank=8)["metrics"]
     assert found["test/m2t/R@5"] > 0.9
     assert found["test/rerank/candidates"] == 8
     assert found["test/rerank/m2t/R@5"] > 0.9
