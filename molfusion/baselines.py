@@ -61,7 +61,8 @@ def ridge_tfidf(data: MoleculeData) -> Result:
         weight = np.linalg.solve(kernel + alpha * np.eye(len(kernel)), prints @ _prints(records).T)
         norms = np.sqrt(np.einsum("ij,ij->j", weight, overlap @ weight)).clip(min=1e-12)
         wanted = words.transform([r.text for r in records])
-        return np.asarray((told @ wanted.T).T @ weight).T / norms[:, None]
+        cosines: Floats = np.asarray((told @ wanted.T).T @ weight).T / norms[:, None]
+        return cosines
 
     best = max(_ALPHAS, key=lambda alpha: _mrr(scores(data.records["val"], alpha)))
     return _retrieval(data, lambda records: scores(records, best))
@@ -181,4 +182,5 @@ def _prints(records: Sequence[Record]) -> Floats:
     view = FingerprintView(bits=4096)
     if not records:
         return np.zeros((0, view.width))
-    return np.log1p(view.collate([view.featurise(r) for r in records]).counts.double().numpy())
+    counts: Floats = view.collate([view.featurise(r) for r in records]).counts.double().numpy()
+    return np.log1p(counts)

@@ -110,7 +110,8 @@ class Meter(L.Callback):
         self.seconds += now - self._since
         self._since = now
         self.molecules += len(batch)
-        if trainer.global_step % trainer.log_every_n_steps == 0:  # looking at masks waits for the device
+        # Not at every step: looking at masks waits for the device.
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.looked += 1
             for view, share in batch.padding().items():
                 self.padding[view] = self.padding.get(view, 0.0) + share

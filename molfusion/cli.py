@@ -103,7 +103,8 @@ def split_overrides(command: argparse.ArgumentParser, words: Sequence[str]) -> t
     Raises:
         ValueError: an override without a value.
     """
-    known, overrides = [], []
+    known: list[str] = []
+    overrides: list[str] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)

@@ -192,7 +192,7 @@ def _dump(config: Composed, folder: Path) -> str:
             return "./" + os.path.relpath(value, folder.resolve())
         return value
 
-    return yaml.safe_dump(relative(config.tree), sort_keys=False, allow_unicode=True)
+    return str(yaml.safe_dump(relative(config.tree), sort_keys=False, allow_unicode=True))
 
 
 def _write_json(value: dict[str, Any], path: Path) -> None:

@@ -43,7 +43,10 @@ def test_print_config_composes_without_torch(tmp_path):
         ([*FIT, *GIN, "--model.encoder.layer", "3"], "model.encoder.layer: GIN has no argument 'layer'; did you mean 'layers'?"),
         ([*FIT, *GIN, "--trainer.max_epoch", "3"], "trainer.max_epoch: Trainer has no argument 'max_epoch'; did you mean"),
         ([*FIT, *GIN, "--dta.card", "demo"], "unknown section 'dta'; did you mean 'data'?"),
-        ([*FIT, *GIN, "--model.class_path", "molfusion.tasks.Propery"], "cannot import 'molfusion.tasks.Propery'; did you mean 'Property'?"),
+        (
+            [*FIT, *GIN, "--model.class_path", "molfusion.tasks.Propery"],
+            "cannot import 'molfusion.tasks.Propery'; did you mean 'Property'?",
+        ),
         ([*FIT, *GIN, "--model.encoder.class_path", "os.system"], "'os.system' is not under molfusion, torch"),
         ([*FIT, *GIN, "--data.batch_size", "many"], "data.batch_size"),
         ([*FIT, "--model.encoder", "nowhere.yaml"], "no such config file: nowhere.yaml"),

@@ -52,7 +52,9 @@ def test_the_export_is_the_encoder(card, tmp_path):
     frozen = {"class_path": "molfusion.encoders.Frozen", "init_args": {"encoder": fragment}}
     fit(tmp_path / "b", card, "Property", encoder=frozen, epochs=1)
     one, two = weights(tmp_path / "a", "best"), weights(tmp_path / "b", "best")
-    assert all(torch.equal(v, two[f"encoder.encoder.{k.removeprefix('encoder.')}"]) for k, v in one.items() if k.startswith("encoder."))
+    trained = {k: v for k, v in one.items() if k.startswith("encoder.")}
+    assert trained
+    assert all(torch.equal(v, two[f"encoder.{k}"]) for k, v in trained.items())
     # and exported once more it is still one restored encoder, not a chain of them
     again = yaml.safe_load((tmp_path / "b" / "encoder.yaml").read_text())
     assert again["init_args"]["encoder"]["init_args"]["encoder"]["class_path"] == "molfusion.encoders.Fingerprint"

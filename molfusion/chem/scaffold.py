@@ -34,16 +34,16 @@ def split_groups(groups: Sequence[str], fractions: Sequence[float], seed: int) -
     small = [m for m in ordered if len(m) <= limit]
     random.Random(seed).shuffle(small)
     parts: list[list[list[int]]] = [big, [], []]
-    for group in small:
+    for indices in small:
         # Val and test first: they are the small ones, and a full train takes what is left.
         filled = [sum(map(len, part)) for part in parts]
-        parts[next((p for p in (1, 2) if filled[p] + len(group) <= sizes[p] + 0.5), 0)].append(group)
+        parts[next((p for p in (1, 2) if filled[p] + len(indices) <= sizes[p] + 0.5), 0)].append(indices)
     for part in (1, 2):
         if sizes[part] > 0 and not parts[part] and len(parts[0]) > 1:  # all groups were big: the smallest will do
             parts[part].append(parts[0].pop(parts[0].index(min(parts[0], key=len))))
     assigned = [0] * len(groups)
     for part, held in enumerate(parts):
-        for group in held:
-            for i in group:
+        for indices in held:
+            for i in indices:
                 assigned[i] = part
     return assigned

@@ -32,9 +32,9 @@ class Outcome:
 
 class _Worker:
     def __init__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> None:
-        context = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")
+        context: Any = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")
         self.pipe, theirs = context.Pipe()
-        self.process: Any = context.Process(target=_serve, args=(theirs, function, items), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, function, items), daemon=True)
         self.process.start()
         theirs.close()
         self.chunk: deque[int] = deque()  # handed over and not yet reported; the first is in work

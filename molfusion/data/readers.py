@@ -57,8 +57,7 @@ def table(path: Path, card: Card) -> Iterator[Row]:
 
 def smiles(path: Path, card: Card) -> Iterator[Row]:
     """One molecule a line: SMILES, white space, and (optionally) its id; `#` starts a comment."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as file:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
         for number, line in enumerate(file, 1):
             parts = line.split(maxsplit=1)
             if parts and not parts[0].startswith("#"):

@@ -112,9 +112,12 @@ class ViewStore:
         table = _to_table(entries)
         digest = hashlib.blake2b(b"".join(sorted(e.key for e in entries)), digest_size=6).hexdigest()
         path = self.folder / f"{digest}-{uuid.uuid4().hex[:8]}.arrow"
-        with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
-            with pa.ipc.new_file(sink, table.schema) as writer:
-                writer.write_table(table)
+        with (
+            atomic(path) as temporary,
+            pa.OSFile(str(temporary), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema) as writer,
+        ):
+            writer.write_table(table)
         self.refresh()
 
     def _open(self, path: Path) -> None:
@@ -150,7 +153,8 @@ class _Field:
         self.shape = shape
 
     def row(self, i: int) -> NDArray[Any]:
-        return self.values[self.offsets[i] : self.offsets[i + 1]].reshape(-1, *self.shape)
+        row: NDArray[Any] = self.values[self.offsets[i] : self.offsets[i + 1]].reshape(-1, *self.shape)
+        return row
 
 
 def _to_table(entries: Sequence[Entry]) -> pa.Table:

@@ -30,7 +30,7 @@ from molfusion.demo.facts import facts_2d, facts_3d, facts_chi, facts_ez
 from molfusion.demo.sentences import tell
 from molfusion.paths import cache_folder
 
-_ELEMENTS = set("C N O F S P Cl Br I".split())
+_ELEMENTS = {"C", "N", "O", "F", "S", "P", "Cl", "Br", "I"}
 _CONFORMERS = 10
 _APART = 0.25  # Å of radius of gyration between two conformers worth telling apart
 
@@ -65,7 +65,8 @@ def _suitable(mol: Chem.Mol) -> bool:
 
 def pair_rows(name: str, flat: str) -> list[Row]:
     """The records of one graph: up to two stereoisomers, of each the most compact and the widest conformer, and of
-    each conformer of a chiral one its mirror image."""
+    each conformer of a chiral one its mirror image.
+    """
     rng = random.Random(name)
     options = StereoEnumerationOptions(maxIsomers=8, onlyUnassigned=True, unique=True, rand=1)
     isomers = list(EnumerateStereoisomers(Chem.MolFromSmiles(flat), options=options))

@@ -91,6 +91,8 @@ class Matching(Protocol):
 class Pretrained(Protocol):
     """Has published weights that are read only when a task needs them, not when the module is built."""
 
+    needs_weights: bool
+
     def load_pretrained(self) -> None: ...
 
 
@@ -131,7 +133,7 @@ def restore(encoder: Encoder, weights: Path) -> Encoder:
     encoder.load_state_dict(state)
     for module in encoder.modules():
         if isinstance(module, Pretrained):
-            module.needs_weights = False  # type: ignore[attr-defined]
+            module.needs_weights = False
     return encoder
 
 

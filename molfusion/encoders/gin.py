@@ -50,6 +50,8 @@ class GIN(Encoder):
         compat: as 3M-Diffusion runs it, self loops look like single bonds; by default they have a type of their own.
     """
 
+    stereo_rows: Tensor  # [7] RDKit's bond stereo -> row of its table
+
     def __init__(self, dim: int = 300, layers: int = 5, dropout: float = 0.0, compat: bool = False) -> None:
         super().__init__()
         self.dim, self.dropout = dim, dropout

@@ -60,6 +60,8 @@ class UniMol(Encoder):
         max_atoms: larger molecules are cropped.
     """
 
+    token_of: Tensor  # [256] atomic number -> token
+
     def __init__(
         self,
         dim: int = 512,

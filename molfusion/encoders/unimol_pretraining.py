@@ -1,5 +1,6 @@
 """How Uni-Mol trains itself (Zhou et al. 2023, §2.2): hide some atoms and shake them, ask for their element, place and
-distances."""
+distances.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +27,8 @@ class UniMolPretraining(Objective):
         hidden_share: share of atoms drawn, at least one a molecule.
         noise: Å.
     """
+
+    encoder: UniMol
 
     def __init__(self, encoder: UniMol, hidden_share: float = 0.15, noise: float = 1.0) -> None:
         super().__init__()
@@ -76,7 +79,8 @@ class UniMolPretraining(Objective):
         """x_i + Σ_j w_ij (x_i - x_j) / n: moves with the molecule however it is turned."""
         weight = self.coordinate_head(delta).squeeze(-1).float() * (real[:, :, None] & real[:, None, :])
         towards = positions[:, None, :, :] - positions[:, :, None, :]
-        return positions + (towards * weight.unsqueeze(-1)).sum(2) / real.sum(1).view(-1, 1, 1)
+        moved: Tensor = positions + (towards * weight.unsqueeze(-1)).sum(2) / real.sum(1).view(-1, 1, 1)
+        return moved
 
 
 def pair_states(states: UniMolStates) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch, Tokens, length_mask
 from molfusion.encoders.base import Encoder, MatchItem
-from molfusion.nn.init import bert_std
 from molfusion.nn.contrastive import Contrast, Gather, contrastive
+from molfusion.nn.init import bert_std
 from molfusion.nn.precision import float32_island
 from molfusion.nn.query_bert import KeyValue, QueryBert
 from molfusion.views.text import Texts, TextView

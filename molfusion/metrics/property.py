@@ -43,7 +43,8 @@ def scores(predicted: NDArray[Any], measured: NDArray[Any], targets: Sequence[Ta
 
 def selection_score(predicted: NDArray[Any], measured: NDArray[Any], targets: Sequence[Target], scale: Floats) -> float:
     """One number to choose a checkpoint by, higher is better: minus the mean MAE in units of each target's spread in
-    training, or the mean ROC-AUC; their sum where a card has both kinds."""
+    training, or the mean ROC-AUC; their sum where a card has both kinds.
+    """
     found = scores(predicted, measured, targets)
     total = []
     for column, target in enumerate(targets):

@@ -50,7 +50,8 @@ def reciprocal(r: Ranks) -> Floats:
     """Per query, the expected 1 / rank."""
     longest = int((r.better + r.tied).max(initial=0)) + 1
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, longest + 1))])
-    return (harmonic[r.better + r.tied + 1] - harmonic[r.better]) / (r.tied + 1)
+    mean: NDArray[np.float64] = (harmonic[r.better + r.tied + 1] - harmonic[r.better]) / (r.tied + 1)
+    return mean
 
 
 def summary(r: Ranks) -> dict[str, float]:

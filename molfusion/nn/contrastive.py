@@ -54,7 +54,7 @@ def _gathered(x: Tensor, gather: Gather) -> Tensor:
     if gather == "gradient":
         from torch.distributed.nn.functional import all_gather
 
-        return torch.cat(all_gather(x))
+        return torch.cat(all_gather(x))  # type: ignore[no-untyped-call]
     parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, x.detach().contiguous())
     return torch.cat(parts)

@@ -14,7 +14,8 @@ _PI = 3.14159  # the literal of the published code; released weights were traine
 def gaussian_density(x: Tensor, means: Tensor, stds: Tensor) -> Tensor:
     """Normal densities of x [...] under K kernels -> [..., K], in float32."""
     z = (x.unsqueeze(-1) - means) / stds
-    return torch.exp(-0.5 * z * z) / ((2 * _PI) ** 0.5 * stds)
+    density: Tensor = torch.exp(-0.5 * z * z) / ((2 * _PI) ** 0.5 * stds)
+    return density
 
 
 class GaussianPairs(nn.Module):
@@ -34,8 +35,8 @@ class GaussianPairs(nn.Module):
         else:
             self.means = nn.Parameter(torch.linspace(0, reach, kernels))
             self.stds = nn.Parameter(torch.full((kernels,), reach / kernels))
-        self.mul = nn.Embedding.from_pretrained(torch.ones(pair_types, 1), freeze=False)
-        self.bias = nn.Embedding.from_pretrained(torch.zeros(pair_types, 1), freeze=False)
+        self.mul = nn.Embedding(pair_types, 1, _weight=torch.ones(pair_types, 1))
+        self.bias = nn.Embedding(pair_types, 1, _weight=torch.zeros(pair_types, 1))
 
     def forward(self, distances: Tensor, pair_types: Tensor) -> Tensor:
         """Distances [B, N, N] Å and pair types [B, N, N] -> densities [B, N, N, K]."""

@@ -64,7 +64,7 @@ def pools(rows: Sequence[tuple[Row, dict[str, tuple[Interval, float]]]], kinds: 
     """Accuracy within same-graph pools, one panel a kind; the dashed line is chance."""
     figure, panels = plt.subplots(1, len(kinds), figsize=(7.2, 0.32 * len(rows) + 0.9), sharey=True, squeeze=False)
     for axes, kind in zip(panels[0], kinds, strict=True):
-        for y, (row, found) in enumerate(reversed(rows)):
+        for y, (_, found) in enumerate(reversed(rows)):
             if kind not in found:
                 continue
             value, chance = found[kind]

@@ -99,7 +99,8 @@ def _pools(table: Table) -> Grid:
             low, high = chance_interval(chance, queries)
             found[kind] = (value, chance)
             verdict = "above chance" if value.low > chance else "below chance" if value.high < chance else "at chance"
-            cells += [f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]", f"{verdict} ({chance:.2f} [{low:.2f}, {high:.2f}])"]
+            cells.append(f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]")
+            cells.append(f"{verdict} ({chance:.2f} [{low:.2f}, {high:.2f}])")
         rows.append(cells)
         if found:
             drawn.append((row, found))
@@ -286,7 +287,8 @@ def _meaning(table: Table) -> str:
 
 
 def _all_metrics(table: Table) -> list[str]:
-    return sorted({m.removeprefix("test/") for row in table.rows for r in row.results for m in r.metrics if m.startswith("test/")})
+    found = {m for row in table.rows for r in row.results for m in r.metrics if m.startswith("test/")}
+    return sorted(m.removeprefix("test/") for m in found)
 
 
 def _file(title: str) -> str:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning as L
 import torch
@@ -28,6 +28,7 @@ from molfusion.encoders.base import NotApplicable
 from molfusion.errors import MolfusionError
 from molfusion.runner import Run
 from molfusion.sweep.plan import Cell, resolved
+from molfusion.tasks.schedule import planned_steps
 
 Status = Literal["waiting", "running", "done", "failed", "n/a"]
 
@@ -105,8 +106,7 @@ def execute(
                     watch(cell, states[cell.key])
             if not running:
                 return
-            for pipe in wait(list(running), timeout=1.0):
-                assert isinstance(pipe, Connection)
+            for pipe in cast(list[Connection], wait(list(running), timeout=1.0)):
                 cell, process, slot = running[pipe]
                 if _receive(pipe, process, cell, states[cell.key]):
                     del running[pipe]
@@ -128,9 +128,9 @@ def _settle(cells: Sequence[Cell], states: dict[str, State], watch: Watch) -> No
 
 
 def _start(cell: Cell, slot: int, jobs: int, allowed: Sequence[str]) -> tuple[Connection, Any]:
-    context = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")
+    context: Any = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process: Any = context.Process(target=_child, args=(theirs, cell, slot, jobs, tuple(allowed)))
+    process = context.Process(target=_child, args=(theirs, cell, slot, jobs, tuple(allowed)))
     process.start()
     theirs.close()
     return ours, process
@@ -185,10 +185,14 @@ class Steps(L.Callback):
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
+        self.steps = 0
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.steps = planned_steps(trainer)
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
         if trainer.global_step % 10 == 0:
-            self.pipe.send(("step", trainer.global_step, int(trainer.estimated_stepping_batches)))
+            self.pipe.send(("step", trainer.global_step, self.steps))
 
 
 def _die_with_parent() -> None:

@@ -78,7 +78,7 @@ class Task(L.LightningModule, ABC):
             self.load_state_dict(state)
             self.start = None
 
-    def training_step(self, batch: MoleculeBatch, _: int) -> Tensor:
+    def training_step(self, batch: MoleculeBatch, index: int) -> Tensor:
         losses = self.losses(batch)
         total = self.weighted(losses)
         logged = {f"train/{name}": value.detach() for name, value in losses.items()} if len(losses) > 1 else {}
@@ -95,10 +95,10 @@ class Task(L.LightningModule, ABC):
             raise ValueError(f"weights names {min(unknown)!r}; the losses are {', '.join(losses)}")
         return torch.stack([self.weights.get(name, 1.0) * value for name, value in losses.items()]).sum()
 
-    def validation_step(self, batch: MoleculeBatch, _: int) -> None:
+    def validation_step(self, batch: MoleculeBatch, index: int) -> None:
         self._observed.append(self.observe(batch))
 
-    def test_step(self, batch: MoleculeBatch, _: int) -> None:
+    def test_step(self, batch: MoleculeBatch, index: int) -> None:
         self._observed.append(self.observe(batch))
 
     def on_validation_epoch_end(self) -> None:

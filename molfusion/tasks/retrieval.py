@@ -96,10 +96,11 @@ class Retrieval(Task):
         if rerank and not (text is None and isinstance(encoder, Matching)):
             raise NotApplicable(f"rerank: {type(encoder).__name__} has no matching head; set rerank to 0")
         self.rerank = rerank
-        self.towers: Any = encoder if text is None else DualTower(encoder, text, width, temperature, gather)
+        towers: Any = encoder if text is None else DualTower(encoder, text, width, temperature, gather)
+        self.towers = towers
         self._text = text
         self.encoder = encoder
-        self.views = merge_views(encoder) | self.towers.loss_views
+        self.views = merge_views(encoder) | towers.loss_views
 
     def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = self.towers.losses(batch)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from molfusion.batch import Record

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
-from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from molfusion.paths import package_path
 

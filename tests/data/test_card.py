@@ -51,7 +51,7 @@ def test_files_are_checked(tmp_path):
     path = card(tmp_path, GOOD)
     assert load_card(path).path_of("train").name == "d.csv"
     wrong = GOOD.replace("d.csv}", f"d.csv, sha256: {'a' * 64}}}")
-    with pytest.raises(CardError, match="has sha256 .* the card says aaaa"):
+    with pytest.raises(CardError, match=r"has sha256 .* the card says aaaa"):
         load_card(card(tmp_path, wrong)).path_of("train")
     right = GOOD.replace("d.csv}", f"d.csv, sha256: {sha256(tmp_path / 'd.csv')}}}")
     load_card(card(tmp_path, right)).path_of("train")

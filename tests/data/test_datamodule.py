@@ -52,7 +52,7 @@ def test_nobody_left(tmp_path):
     (tmp_path / "d.csv").write_text("s\nC[C@H]1[C@@H]2[C@H]1[C@H]2C\n")
     path = tmp_path / "c.yaml"
     path.write_text("name: c\nlicence: MIT\nfiles: {train: {path: d.csv}}\ncolumns: {smiles: s}\n")
-    with pytest.raises(CardError, match="no training molecule is left: 1 × .*no conformer"):
+    with pytest.raises(CardError, match=r"no training molecule is left: 1 × .*no conformer"):
         ready(path, views=frozenset({ConformerView()}))
 
 

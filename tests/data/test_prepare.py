@@ -98,7 +98,8 @@ def test_killed_at_any_moment_it_goes_on(tmp_path):
         "from tests.data.test_prepare import records;"
         "import molfusion.data.prepare as p; p._SHARD_SECONDS = 0.05;"
         "from molfusion.views import ConformerView;"
-        "p.prepare(records(*('C' * n + 'O' for n in range(1, 60))), [ConformerView()], __import__('pathlib').Path(sys.argv[1]), workers=2)"
+        "chains = records(*('C' * n + 'O' for n in range(1, 60)))\n"
+        "p.prepare(chains, [ConformerView()], __import__('pathlib').Path(sys.argv[1]), workers=2)"
     )
     rng = np.random.default_rng(0)
     for _ in range(6):

