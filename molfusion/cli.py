@@ -11,7 +11,7 @@ COMMANDS = {
     "fit": ("molfusion.commands.run:main", "train, then test the checkpoint that was best on validation"),
     "validate": ("molfusion.commands.run:main", "score a run's checkpoint on the validation split"),
     "test": ("molfusion.commands.run:main", "score a run's checkpoint on the test split"),
-    "predict": ("molfusion.commands.run:main", "write a run's predictions for the test split of any card"),
+    "predict": ("molfusion.commands.run:main", "write what a run's checkpoint says of every molecule of a card"),
     "prepare": ("molfusion.commands.prepare:main", "featurise a card for a config, resumably"),
     "sweep": ("molfusion.commands.sweep:main", "run a side-by-side or an ablation, and report"),
     "report": ("molfusion.commands.report:main", "write the report of a sweep's folder"),
@@ -63,6 +63,11 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     _composed(command)
 
 
+def _add_predict(command: argparse.ArgumentParser) -> None:
+    _add_run(command)
+    command.add_argument("--out", metavar="FILE", help=".csv or .parquet; by default predicted.parquet in the run's folder")
+
+
 def _add_prepare(command: argparse.ArgumentParser) -> None:
     _composed(command)
 
@@ -92,7 +97,7 @@ def _add_cards(command: argparse.ArgumentParser) -> None:
 
 
 _ADD = {
-    "fit": _add_run, "validate": _add_run, "test": _add_run, "predict": _add_run, "prepare": _add_prepare,
+    "fit": _add_run, "validate": _add_run, "test": _add_run, "predict": _add_predict, "prepare": _add_prepare,
     "sweep": _add_sweep, "report": _add_report, "export": _add_export, "cards": _add_cards,
 }  # fmt: skip
 

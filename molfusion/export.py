@@ -34,8 +34,9 @@ def export_encoders(folder: Path, task: Task, config: Composed) -> list[Path]:
 
 
 def load_task(task: Task, checkpoint: Path) -> Task:
-    """The task with a checkpoint's weights, strictly."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    """The task with a checkpoint's weights, strictly; needs no data."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    task.recall(saved)
     task.configure_model()
-    task.load_state_dict(state)
+    task.load_state_dict(saved["state_dict"])
     return task

@@ -13,19 +13,20 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 import yaml
 
+from molfusion.batch import MoleculeBatch
 from molfusion.build import Built, build
 from molfusion.callbacks import Meter, checkpoints
 from molfusion.config import Composed, ConfigError, compose, digest
 from molfusion.data.datamodule import MoleculeData
 from molfusion.describe import name_of
-from molfusion.export import export_encoders
+from molfusion.export import export_encoders, load_task
 from molfusion.paths import atomic
 from molfusion.provenance import provenance
+from molfusion.rows import write_rows
+from molfusion.tasks.base import Task
 
 CHECKPOINT_EVERY = 200  # steps between two writes of last.ckpt
 
@@ -67,7 +68,7 @@ class Run:
         metrics = {**self._score(built, "val", best), **self._score(built, "test", best)}
         result = self._result(built, metrics, meter, started)
         if built.trainer.is_global_zero:
-            self._write_predictions(built)
+            self._write_predictions(built, self.folder / "predictions.parquet")
             export_encoders(self.folder, built.task, self.config)
             _write_json(result, self.folder / "metrics.json")
         built.trainer.strategy.barrier()
@@ -77,8 +78,22 @@ class Run:
         """Metrics of a checkpoint (`best`, `last` or a file) on `val` or `test`."""
         built = self._build([])
         metrics = self._score(built, split, self.checkpoint(checkpoint))
-        self._write_predictions(built)
+        self._write_predictions(built, self.folder / f"{split}-{built.data.card.name}.parquet")
         return metrics
+
+    def predict(self, checkpoint: str) -> list[dict[str, Any]]:
+        """What a checkpoint says of every molecule of the card, answers or not; in `problem`, why it says nothing."""
+        tree = dict(self.config.tree)
+        # Whoever can be read is predicted, whatever else the comparison asked for; on one device.
+        tree["data"] = {**tree.get("data", {}), "population": None, "targets": None}
+        tree["trainer"] = {**tree.get("trainer", {}), "devices": 1, "strategy": "auto"}
+        trainer, task, data = build(Composed(tree, self.config.origin), self.folder, self.callbacks, self.allowed)
+        asking = _Asking(load_task(task, self.checkpoint(checkpoint)))
+        data.prepare_data()
+        data.setup("predict")
+        trainer.test(asking, data.predict_dataloader(), verbose=False, weights_only=True)
+        lost = [{"id": d.id, "smiles": d.smiles, "problem": d.reason} for d in data.dropped]
+        return [*asking.rows, *lost]
 
     def checkpoint(self, name: str) -> Path:
         """The file behind `best`, `last` or a path.
@@ -153,11 +168,22 @@ class Run:
             "provenance": provenance(_device(built.trainer)),
         }
 
-    def _write_predictions(self, built: Built) -> None:
+    def _write_predictions(self, built: Built, path: Path) -> None:
         rows = [{"split": s, **row} for s, rows in built.task.observed.items() for row in rows]
         if rows:
-            with atomic(self.folder / "predictions.parquet") as path:
-                pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
+            write_rows(rows, path)
+
+
+class _Asking(L.LightningModule):
+    """A trained task as a module that collects its predictions."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task = task
+        self.rows: list[dict[str, Any]] = []
+
+    def test_step(self, batch: MoleculeBatch, index: int) -> None:
+        self.rows += [{**row, "problem": ""} for row in self.task.predictions(batch)]
 
 
 def _targets(data: MoleculeData) -> list[dict[str, Any]]:

@@ -153,3 +153,34 @@ def test_the_config_in_a_run_rebuilds_it(card, tmp_path):
     with pytest.raises(ConfigError, match="no checkpoint"):
         run.evaluate("test", "nowhere.ckpt")
     assert config(card, "Property", encoder=FINGERPRINT).tree["data"]["card"] == str(card)
+
+
+NEW = "name: new\ntitle: New\nlicence: none\nfiles: {test: {path: new.csv}}\ncolumns: {id: name, smiles: smiles}\n"
+
+
+def test_predictions_of_new_molecules_lose_nobody(card, tmp_path):
+    """Without the training data, and with the reason where there is no prediction."""
+    fit(tmp_path / "a", card, "Property", encoder=FINGERPRINT)
+    (tmp_path / "new.csv").write_text("name,smiles\na,CCO\nb,C1CC\nc,c1ccccc1O\n")
+    (tmp_path / "new.yaml").write_text(NEW)
+    run = Run(compose([tmp_path / "a" / "config.yaml"], [f"data.card={tmp_path / 'new.yaml'}"]), tmp_path / "a")
+    rows = {row["id"]: row for row in run.predict("best")}
+    assert rows.keys() == {"a", "b", "c"}
+    assert 0 <= rows["c"]["class"] <= 1
+    assert rows["a"]["problem"] == ""
+    assert "ring" in rows["b"]["problem"]
+    # the same molecule got the same number when the run was trained
+    held = pq.read_table(tmp_path / "a" / "predictions.parquet").to_pylist()
+    assert {row["id"] for row in held} >= {"c16"}
+    again = Run(compose([tmp_path / "a" / "config.yaml"]), tmp_path / "a").predict("best")
+    told = {row["id"]: row for row in again}
+    assert len(told) == 24
+    for row in held:
+        assert told[row["id"]][row["target"]] == pytest.approx(row["predicted"], rel=1e-5)
+
+
+def test_predictions_of_retrieval_are_embeddings(card, tmp_path):
+    fit(tmp_path / "a", card, "Retrieval", encoder=QFORMER, epochs=1)
+    rows = Run(compose([tmp_path / "a" / "config.yaml"]), tmp_path / "a").predict("best")
+    assert {len(row["molecule"]) for row in rows} == {2 * 16}
+    assert all(abs(sum(x * x for x in row["text"]) - 1) < 1e-5 for row in rows)

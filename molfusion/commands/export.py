@@ -19,12 +19,6 @@ def main(arguments: argparse.Namespace) -> int:
 
     run = Run(config, folder)
     checkpoint = run.checkpoint(arguments.checkpoint)
-    built = build(config, folder)
-    built.data.prepare_data()
-    built.data.setup()
-    built.task.trainer = built.trainer
-    built.trainer.datamodule = built.data  # type: ignore[attr-defined]
-    built.task.setup("fit")
-    for path in export_encoders(folder, load_task(built.task, checkpoint), config):
+    for path in export_encoders(folder, load_task(build(config, folder).task, checkpoint), config):
         print(path)
     return 0

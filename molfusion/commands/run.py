@@ -17,6 +17,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(yaml.safe_dump(config.tree, sort_keys=False, allow_unicode=True), end="")
         return 0
     from molfusion.progress import bars, print_metrics
+    from molfusion.rows import write_rows
     from molfusion.runner import Run, run_folder
 
     folder = run_folder(config, arguments.run)
@@ -25,10 +26,13 @@ def main(arguments: argparse.Namespace) -> int:
         result = run.fit(Path(arguments.ckpt_path) if arguments.ckpt_path else None)
         print_metrics(result["metrics"], "test")
         print(f"\n{folder}: metrics.json, predictions.parquet, log.csv, encoder.yaml")
+    elif arguments.command == "predict":
+        out = Path(arguments.out) if arguments.out else folder / "predicted.parquet"
+        write_rows(run.predict(arguments.ckpt_path or "best"), out)
+        print(out)
     else:
         split = "val" if arguments.command == "validate" else "test"
         print_metrics(run.evaluate(split, arguments.ckpt_path or "best"), split)
-        print(f"\n{folder / 'predictions.parquet'}")
     return 0
 
 

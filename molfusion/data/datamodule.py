@@ -126,6 +126,8 @@ class MoleculeData(L.LightningDataModule):
             raise ValueError(f"train_fraction is {train_fraction}, expected a number in (0, 1]")
         self.card: Card = load_card(card, root)
         self.views = frozenset(views or ())
+        if self.card.unfit_for_text and any(isinstance(v, TextView) and v.reads == "text" for v in self.views):
+            raise CardError(f"card {self.card.name} is not for models that read text: {self.card.unfit_for_text}")
         self.population = frozenset(population or ()) | {v for v in self.views if v.stored}
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
         self.prepare_workers, self.timeout = prepare_workers, timeout
@@ -168,11 +170,13 @@ class MoleculeData(L.LightningDataModule):
                 self.dropped.append(Dropped(record.id, record.smiles, lacking))
             else:
                 kept[record.split].append(self._select_targets(record))
-        kept["train"] = self._fraction(kept["train"])
-        if not kept["train"]:
+        if stage != "predict":
+            kept["train"] = self._fraction(kept["train"])
+        if not (any(kept.values()) if stage == "predict" else kept["train"]):
             reasons = Counter(d.reason for d in self.dropped).most_common(1)
             why = f": {reasons[0][1]} × {reasons[0][0]!r}" if reasons else ""
-            raise CardError(f"card {self.card.name}: no training molecule is left{why}")
+            wanted = "molecule" if stage == "predict" else "training molecule"
+            raise CardError(f"card {self.card.name}: no {wanted} is left{why}")
         self.records = kept
 
     def _lacking(self, record: Record) -> str:
@@ -213,7 +217,8 @@ class MoleculeData(L.LightningDataModule):
         return self._loader(self._scoped(self.records["test"]), shuffle=False)
 
     def predict_dataloader(self) -> ResumableLoader:
-        return self._loader(self.records["test"], shuffle=False)
+        """Every record, of whatever split."""
+        return self._loader([r for records in self.records.values() for r in records], shuffle=False)
 
     def _scoped(self, records: list[Record]) -> list[Record]:
         """The records, and once more under each of the card's scopes, if somebody reads their text."""

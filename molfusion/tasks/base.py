@@ -13,7 +13,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch
-from molfusion.encoders.base import Encoder, load_pretrained
+from molfusion.encoders.base import Encoder, NotApplicable, load_pretrained
 from molfusion.tasks.schedule import Schedule, WarmupCosine, planned_steps
 from molfusion.views.base import View
 
@@ -67,6 +67,13 @@ class Task(L.LightningModule, ABC):
     @abstractmethod
     def exports(self) -> dict[str, Encoder]:
         """The encoders worth keeping, by the name of their slot in the config."""
+
+    def predictions(self, batch: MoleculeBatch) -> list[dict[str, Any]]:
+        """What is said of molecules whose answers nobody knows: rows with at least `id` and `smiles`."""
+        raise NotApplicable(f"{type(self).__name__} predicts nothing of new molecules")
+
+    def recall(self, checkpoint: dict[str, Any]) -> None:
+        """Take from a checkpoint what `setup` learns of the training data, which predicting does without."""
 
     # -- Lightning -----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.cli import OptimizerCallable
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch, Target
@@ -75,9 +77,20 @@ class Property(Task):
                 mean[i], std[i] = known.mean(), known.std() or 1.0
             elif not set(np.unique(known)) <= {0.0, 1.0}:
                 raise NotApplicable(f"target {target.name!r} is a classification, but holds values other than 0 and 1")
+        self._standardise(mean, std)
+
+    def _standardise(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
         self.register_buffer("is_class", torch.tensor([t.kind == "classification" for t in self.targets]))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["targets"] = [asdict(t) for t in self.targets]
+
+    def recall(self, checkpoint: dict[str, Any]) -> None:
+        self.targets = tuple(Target(**t) for t in checkpoint["targets"])
+        self._standardise(np.zeros(len(self.targets)), np.ones(len(self.targets)))  # the numbers come with the weights
 
     mean: Tensor
     std: Tensor
@@ -113,10 +126,22 @@ class Property(Task):
             each = torch.where(self.is_class, crossed, error) * known
             return {"loss": each.sum() / known.sum().clamp(min=1)}
 
-    def observe(self, batch: MoleculeBatch) -> dict[str, Any]:
+    def predict(self, batch: MoleculeBatch) -> Tensor:
+        """[B, K] in the card's units; probabilities of classes."""
         out = self(batch)
-        predicted = torch.where(self.is_class, torch.sigmoid(out), out * self.std + self.mean)
-        return {"ids": batch.ids, "groups": batch.groups, "predicted": predicted.cpu(), "measured": batch.targets.cpu()}
+        return torch.where(self.is_class, torch.sigmoid(out), out * self.std + self.mean)
+
+    def observe(self, batch: MoleculeBatch) -> dict[str, Any]:
+        predicted = self.predict(batch).cpu()
+        return {"ids": batch.ids, "groups": batch.groups, "predicted": predicted, "measured": batch.targets.cpu()}
+
+    def predictions(self, batch: MoleculeBatch) -> list[dict[str, Any]]:
+        """One column a target."""
+        names = [t.name for t in self.targets]
+        return [
+            {"id": key, "smiles": smiles, **dict(zip(names, row, strict=True))}
+            for key, smiles, row in zip(batch.ids, batch.smiles, self.predict(batch).tolist(), strict=True)
+        ]
 
     def evaluate(self, observed: list[dict[str, Any]], split: str) -> tuple[dict[str, float], list[dict[str, Any]]]:
         unique = {row[0]: row for row in named_rows(observed, ["ids", "groups", "predicted", "measured"])}

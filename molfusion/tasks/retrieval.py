@@ -118,6 +118,15 @@ class Retrieval(Task):
         kept["items"] = self.towers.match_items(batch) if self.rerank else [None] * len(batch)
         return kept
 
+    def predictions(self, batch: MoleculeBatch) -> list[dict[str, Any]]:
+        """Each molecule and its text in the shared space: `molecule` [Q × P] and `text` [P], unit norm."""
+        molecules = self.towers.embed_molecules(batch).flatten(1).tolist()
+        texts = self.towers.embed_texts(batch).tolist()
+        return [
+            {"id": key, "smiles": smiles, "molecule": m, "text": t}
+            for key, smiles, m, t in zip(batch.ids, batch.smiles, molecules, texts, strict=True)
+        ]
+
     def evaluate(self, observed: list[dict[str, Any]], split: str) -> tuple[dict[str, float], list[dict[str, Any]]]:
         found: dict[str, float] = {}
         rows: list[dict[str, Any]] = []
