@@ -85,11 +85,16 @@ def build(
             },
             parser_kwargs={"exit_on_error": False},
         )
-    except MolfusionError:
-        raise
     except Exception as error:
-        raise explain(config, error) from error
+        raise _ours(error) or explain(config, error) from error
     return Built(cli.trainer, cli.model, cli.datamodule)
+
+
+def _ours(error: BaseException | None) -> MolfusionError | None:
+    """What a module of molfusion said, out of the parser's account of everything it tried."""
+    while error is not None and not isinstance(error, MolfusionError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _quiet() -> None:

@@ -16,7 +16,7 @@ COMMANDS = {
     "sweep": ("molfusion.commands.sweep:main", "run a side-by-side or an ablation, and report"),
     "report": ("molfusion.commands.report:main", "write the report of a sweep's folder"),
     "export": ("molfusion.commands.export:main", "write the trained encoders of a run as config fragments"),
-    "cards": ("molfusion.commands.cards:main", "list and inspect data cards"),
+    "cards": ("molfusion.commands.cards:main", "list, inspect, audit, compare and fetch data cards"),
 }
 
 
@@ -92,8 +92,15 @@ def _add_export(command: argparse.ArgumentParser) -> None:
 
 
 def _add_cards(command: argparse.ArgumentParser) -> None:
-    command.add_argument("card", nargs="?", metavar="CARD", help="name or file of one card; without it all are listed")
-    command.add_argument("--root", metavar="FOLDER", help="where the card's relative paths start")
+    command.add_argument(
+        "words", nargs="*", metavar="WORD",
+        help="nothing: list all cards; CARD: say all about one; check CARD: audit its data; overlap A B: what B's molecules "
+        "share with A's; fetch CARD: download its files",
+    )  # fmt: skip
+    command.add_argument(
+        "--root", action="append", metavar="FOLDER", help="where the card's relative paths start; for overlap once a card"
+    )
+    command.add_argument("--unchecked", action="store_true", help="fetch: also files of which the card names no sha256")
 
 
 _ADD = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 import yaml
 from safetensors.torch import save_file
 
@@ -12,6 +11,7 @@ from molfusion.config import Composed
 from molfusion.describe import exported_fragment
 from molfusion.paths import atomic
 from molfusion.tasks.base import Task
+from molfusion.weights.read import read_checkpoint, state_of
 
 
 def export_encoders(folder: Path, task: Task, config: Composed) -> list[Path]:
@@ -35,8 +35,9 @@ def export_encoders(folder: Path, task: Task, config: Composed) -> list[Path]:
 
 def load_task(task: Task, checkpoint: Path) -> Task:
     """The task with a checkpoint's weights, strictly; needs no data."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    saved = read_checkpoint(checkpoint)
+    state = state_of(saved, checkpoint)
     task.recall(saved)
     task.configure_model()
-    task.load_state_dict(saved["state_dict"])
+    task.load_state_dict(state)
     return task

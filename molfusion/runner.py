@@ -154,14 +154,7 @@ class Run:
                 "trained_parameters": sum(p.numel() for p in task.trained_parameters()),
                 "encoder_parameters": sum(p.numel() for p in encoders["encoder"].parameters()),
             },
-            "data": {
-                "card": data.card.name,
-                "card_digest": data.card.digest(),
-                "records": {split: len(records) for split, records in data.records.items()},
-                "dropped": len(data.dropped),
-                "views": sorted(map(repr, data.views)),
-                "targets": _targets(data),
-            },
+            "data": data_record(data),
             "seed": self.config.tree.get("seed_everything"),
             "config_digest": digest(self.config.tree),
             "selected_by": task.monitor,
@@ -184,6 +177,21 @@ class _Asking(L.LightningModule):
 
     def test_step(self, batch: MoleculeBatch, index: int) -> None:
         self.rows += [{**row, "problem": ""} for row in self.task.predictions(batch)]
+
+
+def data_record(data: MoleculeData) -> dict[str, Any]:
+    """Which data a number came from, for metrics.json."""
+    return {
+        "card": data.card.name,
+        "card_digest": data.card.digest(),
+        "title": data.card.title,
+        "licence": data.card.licence,
+        "cite": data.card.cite,
+        "records": {split: len(records) for split, records in data.records.items()},
+        "dropped": len(data.dropped),
+        "views": sorted(map(repr, data.views)),
+        "targets": _targets(data),
+    }
 
 
 def _targets(data: MoleculeData) -> list[dict[str, Any]]:

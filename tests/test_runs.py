@@ -168,7 +168,7 @@ def test_predictions_of_new_molecules_lose_nobody(card, tmp_path):
     assert rows.keys() == {"a", "b", "c"}
     assert 0 <= rows["c"]["class"] <= 1
     assert rows["a"]["problem"] == ""
-    assert "ring" in rows["b"]["problem"]
+    assert "not a SMILES" in rows["b"]["problem"]
     # the same molecule got the same number when the run was trained
     held = pq.read_table(tmp_path / "a" / "predictions.parquet").to_pylist()
     assert {row["id"] for row in held} >= {"c16"}

@@ -16,6 +16,7 @@ from molfusion.batch import MoleculeBatch
 from molfusion.encoders.base import Encoder, NotApplicable, load_pretrained
 from molfusion.tasks.schedule import Schedule, WarmupCosine, planned_steps
 from molfusion.views.base import View
+from molfusion.weights.read import read_state
 
 
 class Task(L.LightningModule, ABC):
@@ -81,8 +82,7 @@ class Task(L.LightningModule, ABC):
         """Published weights arrive here, once, and before any checkpoint."""
         load_pretrained(self)
         if self.start is not None:
-            state = torch.load(self.start, map_location="cpu", weights_only=True)["state_dict"]
-            self.load_state_dict(state)
+            self.load_state_dict(read_state(self.start))
             self.start = None
 
     def training_step(self, batch: MoleculeBatch, index: int) -> Tensor:
