@@ -16,13 +16,14 @@ ALLOWED = {
     "config": {"errors", "paths"},
     "views": {"batch", "chem", "paths"},
     "data": {"batch", "chem", "views", "paths", "errors"},
+    "audit": {"batch", "chem", "data"},
     "demo": {"batch", "chem", "data", "paths"},
     "nn": set(),
     "metrics": {"batch", "chem"},
     "encoders": {"batch", "chem", "views", "nn", "errors"},
     "fusion": {"batch", "views", "nn", "encoders.base"},
-    "weights": set(),
-    "tasks": {"batch", "views", "nn", "metrics", "encoders.base"},
+    "weights": {"errors"},
+    "tasks": {"batch", "views", "nn", "metrics", "encoders.base", "weights.read"},
     "strategies": {"encoders", "fusion", "tasks"},
 }
 
@@ -38,6 +39,10 @@ EXTERNAL = {
     "tokenizers": {"views", "demo"},
     "sklearn": {"metrics", "baselines"},
     "matplotlib": {"report"},
+    "selfies": {"chem"},
+    "e3fp": {"chem"},
+    "mmh3": {"chem"},
+    "PIL": {"views"},
     "jinja2": {"report"},
 }  # fmt: skip
 

@@ -24,6 +24,8 @@ def main(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     file = _find(arguments.file)
     out = Path(arguments.out or Path("runs") / file.stem)
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise ConfigError(f"command line: --jobs {arguments.jobs}: expected at least 1")
     made = plan(file, out, arguments.overrides, _only(arguments.only))
     if arguments.plan:
         for cell in made.cells:
@@ -35,32 +37,32 @@ def main(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     from molfusion.sweep.engine import check, execute
 
+    _check_baselines(made, file)
     states = check(made.cells, arguments.allow_import)
     _write_plan(made, states, out, file, arguments)
-    _prepare(made.cells, arguments.allow_import)
+    _prepare([c for c in made.cells if states[c.key].status == "waiting"], arguments.allow_import)
     jobs = arguments.jobs or torch.cuda.device_count() or os.cpu_count() or 1
     with _Board(len(made.cells)) as board:
         execute(made.cells, states, jobs, board.watch, arguments.allow_import, arguments.retry)
     _write_plan(made, states, out, file, arguments)
-    _baselines(made, out, arguments.allow_import)
+    _baselines(made, states, out, arguments.allow_import)
     from molfusion.report.page import write
 
     page = write(out)
-    failed = sum(s.status == "failed" for s in states.values())
-    print(f"\n{len(made.cells) - failed} of {len(made.cells)} runs done in {(time.monotonic() - started) / 60:.1f} min")
+    done = sum(s.status == "done" for s in states.values())
+    print(f"\n{done} of {len(made.cells)} runs done in {(time.monotonic() - started) / 60:.1f} min")
     for cell in made.cells:
         if states[cell.key].status in {"failed", "n/a"}:
             print(f"  {states[cell.key].status}: {cell.key}: {states[cell.key].reason}")
     print(f"report: {page}\n        {page.with_suffix('.md')}")
-    return 1 if failed else 0
+    return 1 if any(s.status == "failed" for s in states.values()) else 0
 
 
 def _find(name: str) -> Path:
-    path = Path(name)
-    spare = shipped("experiments") / name.removeprefix("experiments/")
-    if not path.is_file() and spare.is_file():
-        return spare
-    return path
+    """The file, or what ships under that name: `side_by_side.yaml`, `experiments/sweeps/side_by_side.yaml`."""
+    path, home = Path(name), shipped("experiments")
+    spares = (home / name.removeprefix("experiments/"), home / "sweeps" / name)
+    return path if path.is_file() else next((s for s in spares if s.is_file()), path)
 
 
 def _only(pairs: list[str]) -> dict[str, set[str]]:
@@ -80,7 +82,7 @@ def _prepare(cells: list[Cell], allowed: list[str]) -> None:
     seen: set[str] = set()
     for cell in cells:
         key = json.dumps([cell.config.tree.get("data"), _classes(cell.config.tree.get("model"))], sort_keys=True)
-        if key in seen or (cell.folder / "metrics.json").is_file():
+        if key in seen:
             continue
         seen.add(key)
         from molfusion.commands.prepare import fill
@@ -97,13 +99,27 @@ def _classes(tree: Any) -> list[str]:
     return [c for v in tree for c in _classes(v)] if isinstance(tree, list) else []
 
 
-def _baselines(made: Plan, out: Path, allowed: list[str]) -> None:
+def _check_baselines(made: Plan, file: Path) -> None:
+    """A baseline that does not exist is found before anything runs."""
+    from molfusion.baselines import baseline
+
+    for table in made.tables:
+        cell = next(c for c in made.cells if c.table == table.name)
+        for name in table.baselines:
+            try:
+                baseline(str((cell.config.tree.get("model") or {}).get("class_path")).rpartition(".")[2], name)
+            except ConfigError as error:
+                raise ConfigError(f"{file}: tables.{table.name}.baselines: {error}") from error
+
+
+def _baselines(made: Plan, states: dict[str, Any], out: Path, allowed: list[str]) -> None:
+    """On the data of each table's first row that can be built."""
     from molfusion.sweep.baselines import run_baseline
 
     for table in made.tables:
-        cell = next((c for c in made.cells if c.table == table.name), None)
-        for name in table.baselines if cell else ():
-            assert cell is not None
+        cells = [c for c in made.cells if c.table == table.name]
+        cell = next((c for c in cells if states[c.key].status != "n/a"), cells[0])
+        for name in table.baselines:
             run_baseline(cell, name, out / table.name / f"baseline-{name}", allowed)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from rdkit.Chem import rdMolDescriptors as descriptors
 from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers, StereoEnumerationOptions
 from rdkit.Geometry import Point3D
 from rich.progress import Progress
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from molfusion.chem.parse import canonical_order, flat_canonical
 from molfusion.data.card import load_card
 from molfusion.data.records import load_records
 from molfusion.demo.facts import facts_2d, facts_3d, facts_chi, facts_ez
 from molfusion.demo.sentences import tell
+from molfusion.demo.vocabulary import train_tokenizer
 from molfusion.paths import cache_folder
 
 _ELEMENTS = {"C", "N", "O", "F", "S", "P", "Cl", "Br", "I"}
@@ -189,27 +189,6 @@ def qm9_rows(count: int) -> list[Row]:
         for r in drawn
         if r.geometry is not None
     ]
-
-
-def train_tokenizer(texts: Sequence[str], size: int = 1000) -> Tokenizer:
-    """A cased WordPiece vocabulary with BERT's special tokens ([PAD] is 0)."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    # Every printable character is known, so that no word of another corpus is [UNK].
-    alphabet = [chr(c) for c in range(33, 127)]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=size,
-        initial_alphabet=alphabet,
-        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return tokenizer
 
 
 def main(out: Path, graphs: int = 1200, qm9: int = 1500) -> None:

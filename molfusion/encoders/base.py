@@ -71,6 +71,10 @@ class NotApplicable(MolfusionError, TypeError):
     """This encoder cannot be asked this question; the message says why, and what would answer it."""
 
 
+class WeightsError(MolfusionError, ValueError):
+    """These weights are missing or are another encoder's; the message says which, and what to do."""
+
+
 class MatchItem(NamedTuple):
     """What pairwise scoring needs of one molecule and its caption, on the CPU."""
 
@@ -123,11 +127,10 @@ def restore(encoder: Encoder, weights: Path) -> Encoder:
     """The encoder with exported weights, strictly. Usable as a `class_path`; `molfusion export` writes such files.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the weights are of another encoder; the first differences are named.
+        WeightsError: no such file, or the weights are of another encoder; the first differences are named.
     """
     if not Path(weights).is_file():
-        raise FileNotFoundError(f"no weights at {weights}; `molfusion export RUN` writes them")
+        raise WeightsError(f"no weights at {weights}; `molfusion export RUN` writes them")
     state = load_file(weights)
     _check_same(encoder.state_dict(), state, weights)
     encoder.load_state_dict(state)
@@ -159,4 +162,4 @@ def _check_same(expected: dict[str, Tensor], found: dict[str, Tensor], source: P
         k = min(shapes)
         problems.append(f"{k} is {list(found[k].shape)}, expected {list(expected[k].shape)}")
     if problems:
-        raise ValueError(f"{source} does not fit this encoder: it {'; '.join(problems)}")
+        raise WeightsError(f"{source} does not fit this encoder: it {'; '.join(problems)}")

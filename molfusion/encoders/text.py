@@ -90,8 +90,9 @@ def _build(name: str | None, view: TextView, dim: int, layers: int, heads: int, 
             pad_token_id=0,
         )
     else:
+        place = locate(name)  # outside the try: a package that is not installed says so itself
         try:
-            config = AutoConfig.from_pretrained(locate(name), trust_remote_code=False)
+            config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         except OSError as error:
             raise FileNotFoundError(f"text model {name!r}: no such folder, and not to be had from the hub") from error
     model = AutoModel.from_config(config)

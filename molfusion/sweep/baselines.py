@@ -12,36 +12,55 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from molfusion.baselines import baseline
-from molfusion.build import build
+from molfusion.build import Built, build
+from molfusion.config import digest
 from molfusion.paths import atomic
 from molfusion.provenance import provenance, source_digest
+from molfusion.runner import data_record
 from molfusion.sweep.engine import unrestored
 from molfusion.sweep.plan import Cell
 
 
 def run_baseline(cell: Cell, name: str, folder: Path, allowed: Sequence[str] = ()) -> None:
-    """`name` on the cell's data; a failure is written to error.txt and shown in the report."""
+    """`name` on the cell's data, unless the same was done before.
+
+    A failure is written to error.txt and shown in the report.
+    """
     done = folder / "metrics.json"
-    if done.is_file() and json.loads(done.read_text())["provenance"]["source_digest"] == source_digest():
-        return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
     start = time.perf_counter()
     try:
         built = build(unrestored(cell), folder, (), allowed)
+        made_from = _made_from(cell, built)
+        if done.is_file() and json.loads(done.read_text())["made_from"] == made_from:
+            return
+        done.unlink(missing_ok=True)
         built.data.prepare_data()
         built.data.setup()
         metrics, rows = baseline(type(built.task).__name__, name)(built.data)
     except Exception as error:
-        (folder / "error.txt").write_text(f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}")
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        (folder / "error.txt").write_text(f"{line}\n\n{traceback.format_exc()}")
+        done.unlink(missing_ok=True)
         return
     with atomic(folder / "predictions.parquet") as path:
         pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
     record = {
         "name": name,
+        "task": type(built.task).__name__,
         "metrics": metrics,
+        "data": data_record(built.data),
+        "made_from": made_from,
         "seconds": round(time.perf_counter() - start, 2),
         "provenance": provenance("cpu"),
     }
     with atomic(done) as path:
         path.write_text(json.dumps(record, indent=1))
+
+
+def _made_from(cell: Cell, built: Built) -> str:
+    """Of the data, of who takes part in them and of the code."""
+    data = built.data
+    views = sorted(map(repr, data.population))
+    return digest({"data": cell.config.tree.get("data"), "views": views, "card": data.card.digest(), "code": source_digest()})

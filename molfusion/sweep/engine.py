@@ -123,7 +123,8 @@ def _settle(cells: Sequence[Cell], states: dict[str, State], watch: Watch) -> No
         if cell.needs and states[cell.key].status == "waiting":
             need = states[cell.needs.key]
             if need.status in {"failed", "n/a"}:
-                states[cell.key] = State("n/a", f"needs {cell.needs.row}, which {need.status}: {need.reason}")
+                became = "failed" if need.status == "failed" else "is n/a"
+                states[cell.key] = State("n/a", f"needs {cell.needs.row}, which {became}: {need.reason}")
                 watch(cell, states[cell.key])
 
 
@@ -161,8 +162,9 @@ def _child(pipe: Connection, cell: Cell, slot: int, jobs: int, allowed: tuple[st
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
     sys.stdout = sys.stderr = log
-    if torch.cuda.device_count():
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(slot % torch.cuda.device_count())
+    if count := torch.cuda.device_count():
+        devices = (os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))).split(",")
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices[slot % count]
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
     error = cell.folder / "error.txt"
     error.unlink(missing_ok=True)
@@ -199,6 +201,9 @@ def _die_with_parent() -> None:
     """On Linux a child does not outlive a killed parent."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        parent = mp.parent_process()
+        if parent is not None and os.getppid() != parent.pid:  # it was killed before we had asked
+            os._exit(1)
 
 
 def unrestored(cell: Cell) -> Any:

@@ -24,21 +24,17 @@ tables:
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from molfusion.config import Composed, ConfigError, compose, digest
-
-_TOP = {"title", "about", "seeds", "config", "set", "tables"}
-_TABLE = {"about", "config", "set", "rows", "rows_of", "axes", "baselines", "headline"}
-_ROW = {"config", "set", "needs", "parts", "control", "about"}
+from molfusion.sweep.rows import Row, Specs
+from molfusion.sweep.rows import rows as rows_of_table
+from molfusion.sweep.spec import near, read
 
 
 @dataclass
@@ -67,7 +63,7 @@ class Table:
     about: str
     headline: list[str]
     baselines: list[str]
-    specs: dict[str, Mapping[str, Any]]  # row -> what the file says of it
+    specs: Specs
 
     @property
     def rows(self) -> list[str]:
@@ -85,13 +81,6 @@ class Plan:
     cells: list[Cell] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Row:
-    label: str
-    spec: Mapping[str, Any]
-    axis: tuple[tuple[str, Any], ...]
-
-
 def plan(file: Path, out: Path, overrides: Sequence[str] = (), only: Mapping[str, set[str]] | None = None) -> Plan:
     """Compose every run of a sweep.
 
@@ -104,71 +93,30 @@ def plan(file: Path, out: Path, overrides: Sequence[str] = (), only: Mapping[str
     Raises:
         ConfigError: an unknown key, a row that needs one that is not there, a config that does not compose.
     """
-    spec = _read(file)
-    _known(file, "", spec, _TOP)
-    seeds = [int(s) for s in spec.get("seeds", [0])]
+    spec = read(file)
+    seeds = spec.get("seeds", [0])
     made = Plan(str(spec.get("title", file.stem)), str(spec.get("about", "")), seeds, [])
     cells: dict[str, Cell] = {}
-    for name, table in (spec.get("tables") or {}).items():
-        _known(file, f"tables.{name}", table, _TABLE)
-        rows = list(_rows(file, name, table, made))
+    folders: set[Path] = set()
+    for name, table in spec.get("tables", {}).items():
+        if slug(str(name)) != name:
+            raise ConfigError(f"{file}: tables.{name}: it names a folder: write it as {slug(str(name))!r}")
+        rows = list(rows_of_table(file, name, table, {t.name: t.specs for t in made.tables}))
         headline, baselines = list(table.get("headline", [])), list(table.get("baselines", []))
         specs = {row.label: row.spec for row in rows}
         made.tables.append(Table(name, str(table.get("about", "")), headline, baselines, specs))
         for row, seed in itertools.product(rows, seeds):
             cell = _cell(file, out, spec, table, name, row, seed, cells, overrides)
+            if cell.key in cells or cell.folder in folders:
+                raise ConfigError(f"{file}: tables.{name}: two runs are {row.label!r} with seed {seed}: name them apart")
             cells[cell.key] = cell
+            folders.add(cell.folder)
     if not cells:
         raise ConfigError(f"{file}: no rows: give `tables: {{name: {{rows: …}}}}`")
     made.cells = _kept(list(cells.values()), only or {})
+    kept = {cell.table for cell in made.cells}
+    made.tables = [table for table in made.tables if table.name in kept]
     return made
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        spec = yaml.safe_load(file.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"no such sweep: {file}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(spec, dict):
-        raise ConfigError(f"{file}: expected a mapping of keys")
-    return spec
-
-
-def _known(file: Path, where: str, given: Any, known: set[str]) -> None:
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"{file}: {where}: expected a mapping, found {type(given).__name__}")
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-            raise ConfigError(f"{file}: {f'{where}.' if where else ''}{key}: unknown key; {hint}")
-
-
-def _rows(file: Path, name: str, table: Mapping[str, Any], made: Plan) -> Iterator[_Row]:
-    specs: dict[str, Mapping[str, Any]] = {}
-    if source := table.get("rows_of"):
-        _known(file, f"tables.{name}.rows_of", source, {"table", "set"})
-        other = next((t for t in made.tables if t.name == source.get("table")), None)
-        if other is None:
-            raise ConfigError(f"{file}: tables.{name}.rows_of: no table {source.get('table')!r} before this one")
-        for label, given in other.specs.items():
-            inherited = {key: given[key] for key in ("parts", "control") if key in given}
-            specs[label] = {**inherited, "needs": f"{other.name}/{label}", "set": source.get("set", {})}
-    for label, row in (table.get("rows") or {}).items():
-        _known(file, f"tables.{name}.rows.{label}", row, _ROW)
-        specs[str(label)] = row
-    axes = table.get("axes") or {}
-    for label, spec in (specs or {"": {}}).items():
-        for values in itertools.product(*axes.values()):
-            point = tuple(zip(axes, values, strict=True))
-            marks = [f"{key.rpartition('.')[2]}={_short(value)}" for key, value in point]
-            yield _Row(" ".join(p for p in (label, *marks) if p) or name, spec, point)
-
-
-def _short(value: Any) -> str:
-    return Path(value).stem if isinstance(value, str) and value.endswith(".yaml") else str(value)
 
 
 def _cell(
@@ -177,7 +125,7 @@ def _cell(
     spec: Mapping[str, Any],
     table: Mapping[str, Any],
     name: str,
-    row: _Row,
+    row: Row,
     seed: int,
     cells: Mapping[str, Cell],
     overrides: Sequence[str],
@@ -186,17 +134,16 @@ def _cell(
     needed = str(row.spec.get("needs") or "")
     needs = None
     if needed:
-        key = f"{needed if '/' in needed else f'{name}/{needed}'}/{seed}"
-        if key not in cells:
-            near = difflib.get_close_matches(key, cells, 1)
-            hint = f"; did you mean {near[0].rpartition('/')[0]!r}?" if near else ""
+        needs = cells.get(f"{name}/{needed}/{seed}") or cells.get(f"{needed}/{seed}")
+        if needs is None:
+            known = {key.rpartition("/")[0] for key in cells}
+            hint = near(f"{name}/{needed}", known) or near(needed, known)
             raise ConfigError(f"{where}.needs: no row {needed!r} before this one{hint}")
-        needs = cells[key]
     layers = [spec, table, row.spec]
     files = [path for layer in layers for path in layer.get("config", [])]
     settings: list[Any] = [("seed_everything", seed)]
     for layer in layers:
-        settings += [(k, _filled(v, needs, where)) for k, v in (layer.get("set") or {}).items()]
+        settings += [(k, _filled(v, needs, where)) for k, v in layer.get("set", {}).items()]
     settings += list(row.axis)
     try:
         config = compose(files, settings, file.parent)
@@ -228,6 +175,12 @@ def _kept(cells: list[Cell], only: Mapping[str, set[str]]) -> list[Cell]:
         values = {"table": cell.table, "row": cell.row, "seed": str(cell.seed)}
         return all(values[key] in wanted for key, wanted in only.items())
 
+    for key, wanted in only.items():
+        known = {str(getattr(cell, key)) for cell in cells}
+        if unknown := sorted(wanted - known):
+            raise ConfigError(f"command line: --only {key}={unknown[0]}: no such {key}{near(unknown[0], known)}")
+    if not any(map(chosen, cells)):
+        raise ConfigError("command line: --only: together these keep no run")
     keep: set[str] = set()
     for cell in cells:
         if chosen(cell):
@@ -240,7 +193,7 @@ def _kept(cells: list[Cell], only: Mapping[str, set[str]]) -> list[Cell]:
 
 def slug(label: str) -> str:
     """A label as a folder's name."""
-    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", label).strip("_") or "run"
+    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", label).strip("._") or "run"
 
 
 def resolved(cell: Cell) -> Composed:

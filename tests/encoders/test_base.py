@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from molfusion.encoders import GIN, Fingerprint, Frozen, TextEncoder, merge_views, restore
-from molfusion.encoders.base import Aligned
+from molfusion.encoders.base import Aligned, WeightsError
 from molfusion.fusion import QFormer
 from tests import contract
 
@@ -35,7 +35,7 @@ def test_restore_is_strict(tmp_path):
         restore(GIN(dim=8, layers=2), weights)
     with pytest.raises(ValueError, match=r"chirality.weight is \[3, 8\], expected \[3, 16\]"):
         restore(GIN(dim=16, layers=1), weights)
-    with pytest.raises(FileNotFoundError, match="molfusion export"):
+    with pytest.raises(WeightsError, match="molfusion export"):
         restore(source, tmp_path / "nowhere")
 
 

@@ -16,10 +16,10 @@ ROOT = Path(os.environ.get("MOLFUSION_GOLDEN") or Path(__file__).parent.parent /
 NOT_BUILT = {
     "3d-molm": ["lr_schedule", "stage2_llm", "text_metrics", "numeric_metrics"],
     "deepmolm": [
-        "clip", "concat", "deepencoder", "e3fp", "fusion", "fusion_fallback_heads", "image", "joint_embed", "labels",
+        "clip", "concat", "deepencoder", "fusion", "fusion_fallback_heads", "joint_embed", "labels",
         "linear", "parse", "real_size", "sam_vit",
     ],
-    "moleblend": ["collate", "collate_ties", "encoder", "finetune", "pretrain", "relations", "schedule"],
+    "moleblend": ["encoder", "finetune", "pretrain", "relations", "schedule"],
     "3m-diffusion": [
         "contrastive", "decode", "decoder_tf", "denoiser", "hier_encoder", "hier_tensors", "hiervae", "metrics",
         "motif", "motif_bridged", "p_losses", "sampling", "schedule", "text_graph_towers", "train_steps",

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.parity import threedmolm, threemdiffusion  # noqa: F401  (they register their checks)
+from tests.parity import deepmolm, moleblend, threedmolm, threemdiffusion  # noqa: F401  (they register their checks)
 from tests.parity.golden import HANDLERS, NOT_BUILT, ROOT, Case, owner
 
 # Whoever names a folder of golden cases wants them run: a skip is then a failure.

@@ -1,0 +1,72 @@
+"""A sweep file, read and checked: names and shapes, before anything is composed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from molfusion.config import ConfigError
+
+TOP = {"title", "about", "seeds", "config", "set", "tables"}
+TABLE = {"about", "config", "set", "rows", "rows_of", "axes", "baselines", "headline"}
+ROW = {"config", "set", "needs", "parts", "control", "about"}
+
+_MAPPINGS = {"set", "tables", "rows", "rows_of", "axes"}
+_LISTS = {"seeds", "config", "baselines", "headline", "parts"}
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The file as it is written, every key known and of the right shape.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key, a list or a mapping where the other is expected.
+    """
+    try:
+        spec = yaml.safe_load(file.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"no such sweep: {file}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(spec, dict):
+        raise ConfigError(f"{file}: expected a mapping of keys")
+    _check(file, "", spec, TOP)
+    if wrong := [s for s in spec.get("seeds", []) if not isinstance(s, int)]:
+        raise ConfigError(f"{file}: seeds: {wrong[0]!r} is not a whole number")
+    for name, table in spec.get("tables", {}).items():
+        where = f"tables.{name}"
+        _check(file, where, table, TABLE)
+        _check(file, f"{where}.rows_of", table.get("rows_of", {}), {"table", "set"})
+        for axis, values in table.get("axes", {}).items():
+            if not isinstance(values, list) or not values:
+                raise ConfigError(f"{file}: {where}.axes.{axis}: expected a list of values, found {values!r}")
+        for label, row in table.get("rows", {}).items():
+            _check(file, f"{where}.rows.{label}", row, ROW)
+    return spec
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'GIN'?`, or nothing."""
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _check(file: Path, where: str, given: Any, known: set[str]) -> None:
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{file}: {where}: expected a mapping, found {_found(given)}")
+    for key, value in given.items():
+        here = f"{file}: {f'{where}.' if where else ''}{key}"
+        if key not in known:
+            hint = near(str(key), known) or f"; known: {', '.join(sorted(known))}"
+            raise ConfigError(f"{here}: unknown key{hint}")
+        if key in _MAPPINGS and not isinstance(value, Mapping):
+            raise ConfigError(f"{here}: expected a mapping, found {_found(value)}")
+        if key in _LISTS and not isinstance(value, list):
+            raise ConfigError(f"{here}: expected a list, such as [{value}], found {_found(value)}")
+
+
+def _found(value: Any) -> str:
+    return "nothing" if value is None else f"{value!r} ({type(value).__name__})"

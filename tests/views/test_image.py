@@ -1,0 +1,104 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from molfusion.batch import Record
+from molfusion.data.store import Entry, ViewStore
+from molfusion.views import ViewError
+from molfusion.views.image import ImageView, tile_grid
+
+
+def record(smiles):
+    return Record(smiles, smiles, smiles)
+
+
+def png(array, mode="RGB"):
+    out = BytesIO()
+    Image.fromarray(array.astype(np.uint8), mode=None).convert(mode).save(out, format="png")
+    return {"png": np.frombuffer(out.getvalue(), np.uint8)}
+
+
+def test_collate_decodes():
+    red = np.zeros((2, 3, 3))
+    red[0, 2] = [255, 0, 51]
+    batch = ImageView(3, 2).collate([png(red), png(np.full((2, 3, 3), 255))])
+    assert batch.pixels.dtype == torch.uint8
+    assert batch.pixels.shape == (2, 2, 3, 3)
+    assert batch.pixels[0, 0, 2].tolist() == [255, 0, 51]
+    numbers = batch.normalise()
+    assert numbers.shape == (2, 3, 2, 3)
+    assert numbers[0, :, 0, 2].tolist() == pytest.approx([1, -1, -0.6])
+    assert (numbers[1] == 1).all()
+    assert batch.tiles is None
+    assert batch.normalise_tiles() is None
+    assert batch.pixels[0, 0, 2].tolist() == [255, 0, 51]  # normalising leaves the bytes alone
+
+
+def test_four_channels_become_three():
+    found = ImageView(2, 2).collate([png(np.full((2, 2, 3), 7), "RGBA")])
+    assert found.pixels.tolist() == [[[[7, 7, 7]] * 2] * 2]
+
+
+def test_drawings_differ_by_molecule_and_survive_the_store(tmp_path):
+    view = ImageView(64, 48)
+    records = [record("CCO"), record("c1ccccc1")]
+    store = ViewStore(tmp_path, view)
+    store.append([Entry(view.key(r), r.id, r.smiles, "ok", "", 0.0, view.featurise(r)) for r in records])
+    batch = view.collate([ViewStore(tmp_path, view).get(r) for r in records])
+    assert batch.pixels.shape == (2, 48, 64, 3)
+    assert not torch.equal(batch.pixels[0], batch.pixels[1])
+    assert torch.equal(batch.pixels, view.collate([view.featurise(r) for r in records]).pixels)
+    moved = batch.to("cpu")
+    assert moved.grid == (1, 1)
+    assert moved.tiles is None
+
+
+@pytest.mark.parametrize(
+    ("size", "grid"),
+    [((1024, 1024), (2, 2)), ((1200, 700), (3, 2)), ((2000, 500), (4, 1)), ((700, 1000), (2, 3)), ((640, 640), (1, 1)),
+     ((641, 640), (2, 2)), ((500, 300), (1, 1)), ((10000, 100), (6, 1))],
+)  # fmt: skip
+def test_grids(size, grid):
+    assert tile_grid(*size) == grid
+
+
+def test_tiles_row_by_row():
+    quarters = np.zeros((1024, 1024, 3))
+    quarters[:512, 512:] = 100  # upper right
+    quarters[512:, :512] = 200  # lower left
+    batch = ImageView(tiling="deepseek").collate([png(quarters)] * 2)
+    assert batch.pixels.shape == (2, 1024, 1024, 3)
+    assert batch.tiles.shape == (2, 4, 640, 640, 3)
+    assert batch.grid == (2, 2)
+    assert batch.tiles[1, :, 320, 320, 0].tolist() == [0, 100, 200, 0]
+
+
+def test_a_small_image_is_padded_with_grey_and_not_cut():
+    batch = ImageView(500, 250, tiling="deepseek").collate([png(np.zeros((250, 500, 3)))])
+    assert batch.pixels.shape == (1, 1024, 1024, 3)
+    assert batch.pixels[0, 0, 0].tolist() == [127, 127, 127]
+    assert batch.pixels[0, 512, 512].tolist() == [0, 0, 0]
+    assert batch.tiles is None
+
+
+@pytest.mark.parametrize(
+    "smiles", ["[He]", "[Na+].[Cl-]", "[NH3]->[Pt](Cl)Cl", "[Fe+2].[cH-]1cccc1", "[CH3]", "*C", "[13CH3][2H]", "C" * 300]
+)
+def test_odd_molecules_are_drawn(smiles):
+    view = ImageView(200, 200)
+    found = view.collate([view.featurise(record(smiles))]).pixels
+    assert found.shape == (1, 200, 200, 3)
+    assert (found < 128).any()
+
+
+def test_unparsable():
+    with pytest.raises(ViewError, match="not a SMILES"):
+        ImageView().featurise(record("(("))
+
+
+def test_every_image_counts_as_one():
+    view = ImageView(32, 32)
+    assert view.size(view.featurise(record("CCO"))) == 1
