@@ -49,3 +49,8 @@ def canonical_order(mol: Chem.Mol) -> tuple[str, list[int]]:
     text = str(Chem.MolToSmiles(mol))
     order = mol.GetPropsAsDict(includePrivate=True, includeComputed=True)["_smilesAtomOutputOrder"]
     return text, [int(i) for i in order]
+
+
+def reordered(mol: Chem.Mol, order: list[int]) -> Chem.Mol:
+    """The same molecule with atom `order[k]` in place k."""
+    return Chem.RenumberAtoms(mol, order)

@@ -2,16 +2,27 @@
 
 from molfusion.views.base import View, ViewError
 from molfusion.views.conformer import Conformers, ConformerView
+from molfusion.views.e3fp import E3FPView, ShellTokens
 from molfusion.views.fingerprint import Fingerprints, FingerprintView
 from molfusion.views.graph import GraphView
+from molfusion.views.image import Images, ImageView
+from molfusion.views.relations import Relations, RelationsView
+from molfusion.views.selfies import SelfiesView
 from molfusion.views.text import Texts, TextView
 
 __all__ = [
     "ConformerView",
     "Conformers",
+    "E3FPView",
     "FingerprintView",
     "Fingerprints",
     "GraphView",
+    "ImageView",
+    "Images",
+    "Relations",
+    "RelationsView",
+    "SelfiesView",
+    "ShellTokens",
     "TextView",
     "Texts",
     "View",
