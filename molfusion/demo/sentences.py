@@ -22,9 +22,7 @@ def _number(n: int) -> str:
 
 
 def _many(noun: str, n: int) -> str:
-    if n != 1:
-        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{_number(n)} {noun}"
+    return f"{_number(n)} {noun}" + ("" if n == 1 else "s")
 
 
 def _list(parts: list[str]) -> str:
@@ -44,10 +42,11 @@ def _rings(value: tuple[int, int, tuple[str, ...]]) -> list[str]:
     total, aromatic, names = value
     if not total:
         return ["It is acyclic.", "There is no ring in the skeleton."]
+    some = _number(aromatic) if aromatic else "none"
     which = f", including {_list(list(names))}" if names else ""
     return [
-        f"It has {_many('ring', total)}, {_number(aromatic) if aromatic else 'none'} of them aromatic{which}.",
-        f"The skeleton holds {_many('ring', total)} ({_number(aromatic)} aromatic){which}.",
+        f"It has {_many('ring', total)}, {some} of them aromatic{which}.",
+        f"The skeleton holds {_many('ring', total)} ({some} aromatic){which}.",
     ]
 
 
@@ -106,8 +105,10 @@ def _stereocentres(value: tuple[int, int]) -> list[str]:
     if right + left == 1:
         label = "R" if right else "S"
         return [f"The stereocentre has the {label} configuration.", f"Its only stereocentre is {label}."]
-    parts = [f"{_number(n)} {label}" for n, label in ((right, "R"), (left, "S")) if n]
-    return [f"Of the stereocentres, {_list(parts)}.", f"Its stereocentres are {_list(parts)}."]
+    found = [(_number(n), "is" if n == 1 else "are", label) for n, label in ((right, "R"), (left, "S")) if n]
+    told = _list([f"{n} {verb} {label}" for n, verb, label in found])
+    listed = _list([f"{n} {label}" for n, _, label in found])
+    return [f"Of the stereocentres, {told}.", f"Its stereocentres are {listed}."]
 
 
 _WAYS: dict[str, Callable[[Any], list[str]]] = {

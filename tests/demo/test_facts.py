@@ -56,6 +56,18 @@ def test_graph(smiles, expected):
     assert {kind: found[kind] for kind in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("smiles", "group"),
+    [
+        ("CNC(=O)NC", "urea"), ("CNC(=S)N", "thiourea"), ("COC(=O)OC", "carbonate"), ("CNC(=O)OC", "carbamate"),
+        ("CC(=O)N(C)C", "tertiary amide"), ("CC(=O)N", "primary amide"), ("COC=O", "ester"), ("CC(=N)N", "imine"),
+    ],
+)  # fmt: skip
+def test_one_group_is_told_once(smiles, group):
+    """A urea is no amide, a carbonate no pair of esters."""
+    assert facts_2d(mol(smiles))["groups"] == ((group, 1),)
+
+
 @pytest.mark.parametrize("smiles", ["CCC", "c1ccccc1", "c1ccncc1"])
 def test_no_groups_no_sentence_about_them(smiles):
     assert "groups" not in facts_2d(mol(smiles))

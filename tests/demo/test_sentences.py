@@ -42,7 +42,7 @@ TOLD = [
     (
         "rings",
         (1, 0, ()),
-        {"It has one ring, none of them aromatic.", "The skeleton holds one ring (no aromatic)."},
+        {"It has one ring, none of them aromatic.", "The skeleton holds one ring (none aromatic)."},
     ),
     ("substitution", ("para",), {"A six-membered aromatic ring is substituted in para position."}),
     (
@@ -88,9 +88,9 @@ TOLD = [
     (
         "stereocentres",
         (2, 1),
-        {"Of the stereocentres, two R and one S.", "Its stereocentres are two R and one S."},
+        {"Of the stereocentres, two are R and one is S.", "Its stereocentres are two R and one S."},
     ),
-    ("stereocentres", (0, 3), {"Of the stereocentres, three S.", "Its stereocentres are three S."}),
+    ("stereocentres", (0, 3), {"Of the stereocentres, three are S.", "Its stereocentres are three S."}),
 ]
 
 
