@@ -110,8 +110,8 @@ def test_lengths_are_those_of_the_coordinates(pairs):
 
 
 def handedness(text):
-    """(R, S) out of `two R and one S`, `has the S configuration`, `is R`."""
-    words = text.rstrip(".").replace(",", "").split()
+    """(R, S) out of `two R and one S`, `two are R`, `has the S configuration`, `is R`."""
+    words = [w for w in text.rstrip(".").replace(",", "").split() if w not in {"is", "are"}]
     return tuple(sum(WORDS.get(words[i - 1], 1) for i, w in enumerate(words) if w == label) for label in "RS")
 
 
