@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molfusion.batch import Record
+from molfusion.config import ConfigError
 from molfusion.data.datamodule import MoleculeData
 from molfusion.data.records import with_scope
 from molfusion.metrics import property as property_metrics
@@ -30,11 +31,11 @@ def baseline(table: str, name: str) -> Callable[[MoleculeData], Result]:
     """The baseline `name` for a task.
 
     Raises:
-        KeyError: there is no such baseline; the known ones are named.
+        ConfigError: there is no such baseline; the known ones are named.
     """
-    known = BASELINES[table]
+    known = BASELINES.get(table, {})
     if name not in known:
-        raise KeyError(f"no baseline {name!r} for {table}; known: {', '.join(known)}")
+        raise ConfigError(f"no baseline {name!r} for {table}; known: {', '.join(known) or 'none'}")
     return known[name]
 
 

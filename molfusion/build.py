@@ -115,5 +115,6 @@ def _quiet() -> None:
         ".*isinstance\\(treespec, LeafSpec\\).*",
         ".*module\\(s\\) in eval mode.*",
         ".*GPU available but not used.*",
+        ".*when logging on epoch level in distributed setting.*",  # every rank has computed the same metrics
     ):
         warnings.filterwarnings("ignore", pattern)

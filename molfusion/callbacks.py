@@ -13,7 +13,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -65,14 +65,21 @@ class AtomicCheckpoints(TorchCheckpointIO):
         temporary.replace(target)
 
 
-class LastCheckpoint(L.Callback):
-    """`last.ckpt`: every so many steps, after each epoch and when training ends, so that a killed run goes on."""
+class LastCheckpoint(Checkpoint):
+    """`last.ckpt`: every so many steps, after each validation and when training ends, so that a killed run goes on.
+
+    A `Checkpoint`, so that Lightning calls it after the other callbacks, and `best` is settled before it is written down.
+    """
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
         if trainer.global_step % self.every == 0:
+            trainer.save_checkpoint(self.path)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit":
             trainer.save_checkpoint(self.path)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -83,8 +90,9 @@ def checkpoints(folder: Path, monitor: str, every: int) -> list[L.Callback]:
     """`best.ckpt` by the monitored metric (higher is better), weights only; `last.ckpt` with all that goes on."""
     held = folder / "checkpoints"
     best = ModelCheckpoint(
-        held, "best", monitor=monitor, mode="max", save_weights_only=True, enable_version_counter=False
-    )
+        held, "best", monitor=monitor, mode="max", save_weights_only=True, enable_version_counter=False,
+        save_on_train_epoch_end=False,  # as soon as it is measured, so that `last` knows of it
+    )  # fmt: skip
     return [best, LastCheckpoint(held / "last.ckpt", every)]
 
 

@@ -20,7 +20,7 @@ COMMANDS = {
 }
 
 
-_WITH_OVERRIDES = {"fit", "validate", "test", "predict", "prepare", "sweep"}
+_WITH_OVERRIDES = {"fit", "validate", "test", "predict", "prepare", "sweep", "export"}
 _OVERRIDES = "Any key of the config can be set after all files: --data.batch_size 32 or data.batch_size=32."
 
 
@@ -87,8 +87,16 @@ def _add_report(command: argparse.ArgumentParser) -> None:
 
 
 def _add_export(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", metavar="RUN", help="the run's folder")
+    command.add_argument("run", metavar="RUN", help="the run's folder; with --tokens also the fragment of an encoder")
     command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
+    command.add_argument(
+        "--tokens", action="store_true",
+        help="also store what the encoder makes of every molecule of a card (--data.card CARD; by default the run's), and "
+        "write tokens.yaml, which goes wherever the frozen encoder does",
+    )  # fmt: skip
+    command.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="of the tokens; by default float32")
+    command.add_argument("--out", metavar="FILE", help="instead of tokens.yaml in the run's folder")
+    command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
 
 
 def _add_cards(command: argparse.ArgumentParser) -> None:

@@ -18,14 +18,14 @@ def name_of(tree: Mapping[str, Any], slot: str | None = None) -> str:
 
 
 def composition(fragment: Any) -> str:
-    """`QFormer(UniMol)` from a nested fragment; restored and frozen encoders go by what they hold."""
+    """`QFormer(UniMol)` from a nested fragment; restored, frozen and cached encoders go by what they hold."""
     if not isinstance(fragment, Mapping) or "class_path" not in fragment:
         return ""
     name = str(fragment["class_path"]).rpartition(".")[2]
     arguments = fragment.get("init_args") or {}
     parts = [composition(value) for value in arguments.values()]
     inner = ",".join(p for p in parts if p)
-    if name in {"restore", "Frozen"}:
+    if name in {"restore", "Frozen", "CachedTokens"}:
         return inner
     return f"{name}({inner})" if inner else name
 

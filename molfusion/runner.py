@@ -78,7 +78,8 @@ class Run:
         """Metrics of a checkpoint (`best`, `last` or a file) on `val` or `test`."""
         built = self._build([])
         metrics = self._score(built, split, self.checkpoint(checkpoint))
-        self._write_predictions(built, self.folder / f"{split}-{built.data.card.name}.parquet")
+        if built.trainer.is_global_zero:
+            self._write_predictions(built, self.folder / f"{split}-{built.data.card.name}.parquet")
         return metrics
 
     def predict(self, checkpoint: str) -> list[dict[str, Any]]:
@@ -143,7 +144,7 @@ class Run:
         encoders = task.exports()
         return {
             "name": name_of(self.config.tree),
-            "task": type(task).__name__,
+            "task": name_of({"model": {"class_path": self.config.tree["model"]["class_path"]}}),
             "encoder": name_of(self.config.tree, "encoder"),
             "metrics": metrics,
             "cost": {

@@ -14,7 +14,7 @@ ALLOWED = {
     "paths": set(),
     "chem": set(),
     "config": {"errors", "paths"},
-    "views": {"batch", "chem", "paths"},
+    "views": {"batch", "chem", "paths", "errors"},
     "data": {"batch", "chem", "views", "paths", "errors"},
     "audit": {"batch", "chem", "data"},
     "demo": {"batch", "chem", "data", "paths"},
@@ -31,7 +31,7 @@ ALLOWED = {
 EXTERNAL = {
     "rdkit": {"chem", "demo", "data"},
     "torch": {"batch", "views", "data", "nn", "encoders", "fusion", "weights", "tasks", "strategies", "callbacks",
-              "runner", "export", "progress", "build", "baselines", "sweep", "commands"},
+              "runner", "export", "tokens", "progress", "build", "baselines", "sweep", "commands"},
     "omegaconf": {"config", "data"},
     "lightning": {"data", "tasks", "strategies", "build", "callbacks", "runner", "progress", "sweep"},
     "transformers": {"encoders", "views", "language"},

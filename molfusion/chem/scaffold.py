@@ -34,10 +34,12 @@ def split_groups(groups: Sequence[str], fractions: Sequence[float], seed: int) -
     small = [m for m in ordered if len(m) <= limit]
     random.Random(seed).shuffle(small)
     parts: list[list[list[int]]] = [big, [], []]
+    filled = [0, 0, 0]
     for indices in small:
         # Val and test first: they are the small ones, and a full train takes what is left.
-        filled = [sum(map(len, part)) for part in parts]
-        parts[next((p for p in (1, 2) if filled[p] + len(indices) <= sizes[p] + 0.5), 0)].append(indices)
+        chosen = next((p for p in (1, 2) if filled[p] + len(indices) <= sizes[p] + 0.5), 0)
+        parts[chosen].append(indices)
+        filled[chosen] += len(indices)
     for part in (1, 2):
         if sizes[part] > 0 and not parts[part] and len(parts[0]) > 1:  # all groups were big: the smallest will do
             parts[part].append(parts[0].pop(parts[0].index(min(parts[0], key=len))))

@@ -1,4 +1,4 @@
-"""List data cards, or say all about one."""
+"""List data cards; describe, audit, compare or fetch them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,47 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from molfusion.data.card import load_card
-from molfusion.paths import cache_folder, shipped
+from molfusion.data.card import Card, CardError, load_card, shipped_cards
+from molfusion.paths import cache_folder
 
 
 def main(arguments: argparse.Namespace) -> int:
+    words: list[str] = arguments.words
+    roots: list[str] = arguments.root or []
+    verb = words[0] if words and words[0] in _NEEDS else ""
+    names = words[1:] if verb else words
+    if not names and not verb:
+        return _list()
+    expected = _NEEDS.get(verb, 1)
+    if len(names) != expected:
+        raise CardError(f"cards {verb} takes {expected} card{'s' if expected > 1 else ''}, found {len(names)}: {' '.join(names)}")
+    if len(roots) > expected:
+        raise CardError(f"--root was given {len(roots)} times for {expected} card{'s' if expected > 1 else ''}")
+    cards = [load_card(name, roots[i] if i < len(roots) else None) for i, name in enumerate(names)]
+    if verb == "overlap":
+        return _overlap(*cards)
+    if verb == "fetch":
+        return _fetch(cards[0], arguments.unchecked)
+    return _check(cards[0]) if verb == "check" else _describe(cards[0])
+
+
+_NEEDS = {"check": 1, "overlap": 2, "fetch": 1}
+
+
+def _list() -> int:
+    table = Table("card", "title", "licence", box=None)
+    for name, path in shipped_cards().items():
+        card = load_card(str(path))
+        table.add_row(name, card.title, card.licence)
+    Console().print(table)
+    return 0
+
+
+def _describe(card: Card) -> int:
     console = Console()
-    if not arguments.card:
-        table = Table("card", "title", "licence", box=None)
-        for path in sorted(shipped("data_cards").glob("*.yaml")):
-            card = load_card(str(path))
-            table.add_row(card.name, card.title, card.licence)
-        console.print(table)
-        return 0
-    card = load_card(arguments.card, arguments.root)
     console.print(f"[bold]{card.name}[/]: {card.title}\nlicence: {card.licence}\ncite: {card.cite}", highlight=False)
+    if card.unfit_for_text:
+        console.print(f"[bold]not for text:[/] {card.unfit_for_text}", highlight=False)
     if card.caveats:
         console.print(f"caveats: {card.caveats}", highlight=False)
     from molfusion.data.records import load_records
@@ -34,3 +60,54 @@ def main(arguments: argparse.Namespace) -> int:
     for target in card.target_list():
         print(f"target: {target.name} ({target.unit or 'no unit'}), {target.kind}")
     return 0
+
+
+def _check(card: Card) -> int:
+    """1 if the audit found an error, so that a script can stop."""
+    from molfusion.audit import Subject, audit
+
+    subject = Subject.of(card, cache_folder())
+    print(f"card {card.name}: {len(subject.records):,} records, {len(subject.dropped):,} rows left out")
+    if card.unfit_for_text:
+        print(f"  the card says: not for text: {card.unfit_for_text}")
+    counts: Counter[str] = Counter()
+    for name, findings in audit(subject):
+        print(f"{name}: {'nothing found' if not findings else ''}".rstrip(), flush=True)
+        for found in findings:
+            counts[found.level] += 1
+            print(f"  {found.level:7}  {found.message}")
+            for example in found.examples:
+                print(f"             {' '.join(example.split())[:160]}")
+    print(f"{counts['error']} errors, {counts['warning']} warnings, {counts['note']} notes")
+    return 1 if counts["error"] else 0
+
+
+def _overlap(a: Card, b: Card) -> int:
+    from molfusion.audit import Subject
+    from molfusion.audit.overlap import overlap
+
+    cache = cache_folder()
+    table = Table(box=None)
+    for column in (f"in {a.name}", f"of {b.name}", "records"):
+        table.add_column(column, no_wrap=True)
+    for column in ("same molecule", "without stereo", "scaffold"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("such as", no_wrap=True)
+    for row in overlap(Subject.of(a, cache), Subject.of(b, cache)):
+        shares = [f"{n:,} ({100 * n / row.total:.1f} %)" for n in (row.molecules, row.graphs, row.scaffolds)]
+        table.add_row(row.split_a, row.split_b, f"{row.total:,}", *shares, ", ".join(row.examples))
+    Console().print(table)
+    print("same molecule: InChIKey; without stereo: canonical SMILES; scaffold: Murcko, acyclic molecules aside")
+    return 0
+
+
+def _fetch(card: Card, unchecked: bool) -> int:
+    from molfusion.data.fetch import fetch
+
+    for found in fetch(card, unchecked):
+        print(f"{found.split}: {found.path} {'downloaded' if found.new else 'was here'}, {_identity(found.sha256)}")
+    return 0
+
+
+def _identity(value: str) -> str:
+    return f"sha256 {value}" if len(value) == 64 else f"revision {value}"

@@ -12,22 +12,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from molfusion.batch import Target
-from molfusion.errors import MolfusionError
-from molfusion.paths import cache_folder, package_path, shipped
+from molfusion.data.files import CardError, FileSpec, locate, sha256, verify
+from molfusion.paths import shipped
 
-
-class CardError(MolfusionError):
-    """A card, or the data it names, is not as it should be: what was found, what was expected, what to do."""
-
-
-@dataclass
-class FileSpec:
-    """One source file: `path` (relative to the card, or `package://…`) or `url`."""
-
-    path: str | None = None
-    url: str | None = None
-    sha256: str | None = None
-    rows: int | None = None
+__all__ = ["Card", "CardError", "FileSpec", "load_card", "sha256", "shipped_cards"]
 
 
 @dataclass
@@ -72,45 +60,66 @@ class Card:
     drop: DropSpec = field(default_factory=DropSpec)
     scopes: dict[str, str] = field(default_factory=dict)  # fact tag -> pool kind ("" = none), for retrieval
     caveats: str = ""
+    unfit_for_text: str = ""  # why no model may be trained or scored on its texts; "" = it may
     folder: str = "."  # where relative paths start; set when the card is read
 
     def target_list(self) -> tuple[Target, ...]:
         return tuple(Target(t.name or t.column, t.unit, t.kind) for t in self.targets)  # type: ignore[arg-type]
 
     def path_of(self, split: str) -> Path:
-        """The file of one split, checked.
+        """The (first) file of one split, checked; see `paths_of`."""
+        return self.paths_of(split)[0]
+
+    def paths_of(self, split: str) -> list[Path]:
+        """The files of one split, checked; more than one only where a `hub` pattern names several.
 
         Raises:
             CardError: it is not there, is empty, or its checksum differs.
         """
         spec = self.files[split]
-        path = _resolve(spec, Path(self.folder))
-        if not path.is_file():
-            fetch = f"; `molfusion cards fetch {self.name}` downloads it" if spec.url else ""
-            raise CardError(f"card {self.name}: no file {path} for split {split!r}{fetch}")
-        if path.stat().st_size == 0:
-            raise CardError(f"card {self.name}: {path} is empty")
-        if spec.sha256 and (found := sha256(path)) != spec.sha256:
-            raise CardError(
-                f"card {self.name}: {path} has sha256 {found}, the card says {spec.sha256}: "
-                "another version of the file? Fetch it again, or correct the card"
-            )
-        return path
+        try:
+            paths = locate(spec, Path(self.folder))
+            for path in paths:
+                if not path.is_file():
+                    fetch = f"; `molfusion cards fetch {self.name}` downloads it" if spec.url else ""
+                    raise CardError(f"no file {path} for split {split!r}{fetch}")
+                verify(path, spec)
+        except CardError as error:
+            raise CardError(f"card {self.name}: {error}") from error
+        return paths
+
+    def present(self) -> list[str]:
+        """The names under `files` to read: all but optional ones that are not here."""
+        return [name for name, spec in self.files.items() if not spec.optional or self._is_here(spec)]
+
+    def _is_here(self, spec: FileSpec) -> bool:
+        try:
+            return all(path.is_file() for path in locate(spec, Path(self.folder)))
+        except CardError:
+            return False
 
     def digest(self) -> str:
         """Of the card's content and of the bytes of every file it names."""
         text = OmegaConf.to_yaml(OmegaConf.structured({**vars(self), "folder": ""}))
         digest = hashlib.sha256(text.encode())
-        for split in self.files:
-            digest.update(sha256(self.path_of(split)).encode())
+        for split in self.present():
+            for path in self.paths_of(split):
+                digest.update(sha256(path).encode())
         return digest.hexdigest()
+
+
+def shipped_cards() -> dict[str, Path]:
+    """Name -> file of every data card that ships: `demo`, `moleculenet/bbbp`."""
+    root = shipped("data_cards")
+    paths = [*sorted(root.glob("*.yaml")), *sorted((root / "moleculenet").glob("*.yaml"))]
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in paths}
 
 
 def load_card(name: str, root: str | None = None) -> Card:
     """The card `name`: a path to a YAML file, or the name of one that ships with molfusion.
 
     Args:
-        name: `demo`, or `path/to/card.yaml`.
+        name: `demo`, `moleculenet/bbbp` (or `bbbp`), or `path/to/card.yaml`.
         root: the folder its relative paths start from, if not the card's own.
 
     Raises:
@@ -118,9 +127,10 @@ def load_card(name: str, root: str | None = None) -> Card:
     """
     path = Path(name)
     if path.suffix not in {".yaml", ".yml"}:
-        path = shipped("data_cards") / f"{name}.yaml"
+        cards = shipped_cards()
+        path = cards.get(name) or next((p for p in cards.values() if p.stem == name), path)
     if not path.is_file():
-        known = sorted(p.stem for p in shipped("data_cards").glob("*.yaml"))
+        known = list(shipped_cards())
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"shipped cards: {', '.join(known)}"
         raise CardError(f"no data card {name!r}; {hint} (or give the path of a YAML file)")
@@ -166,22 +176,3 @@ def _checked(card: Card, path: Path) -> Card:
         if target.kind not in {"regression", "classification"}:
             raise CardError(f"{path}: target {target.column}: kind {target.kind!r} is neither regression nor classification")
     return card
-
-
-def _resolve(spec: FileSpec, folder: Path) -> Path:
-    if spec.path is None:
-        if spec.url is None:
-            raise CardError("a file needs a `path` or a `url`")
-        return cache_folder() / "files" / (spec.sha256 or "unchecked") / spec.url.rsplit("/", 1)[-1]
-    if spec.path.startswith("package://"):
-        try:
-            return package_path(spec.path)
-        except FileNotFoundError as error:
-            raise CardError(str(error)) from error
-    path = Path(spec.path).expanduser()
-    return path if path.is_absolute() else folder / path
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

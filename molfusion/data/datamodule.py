@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -102,6 +102,9 @@ class MoleculeData(L.LightningDataModule):
         targets: names of the card's targets to keep; all by default.
         sentences: in training, how many sentences of a caption to show at a time, drawn anew each epoch; all by default.
         together: in training, conformers and stereoisomers of one molecule share a batch: each other's hard negatives.
+        alike: in training, batches of molecules of like size (`atoms`) or with texts of like length (`text`), which pad
+            less; `auto`: atoms where a view pads to pairs of them, else text if it is read; `none`: wholly random.
+        most_pairs: cap on molecules × atoms² of a batch (with `alike: atoms`): larger molecules come in smaller batches.
     """
 
     def __init__(
@@ -120,6 +123,8 @@ class MoleculeData(L.LightningDataModule):
         targets: list[str] | None = None,
         sentences: int | None = None,
         together: bool = False,
+        alike: Literal["auto", "atoms", "text", "none"] = "auto",
+        most_pairs: int | None = None,
     ) -> None:
         super().__init__()
         if not 0 < train_fraction <= 1:
@@ -132,6 +137,9 @@ class MoleculeData(L.LightningDataModule):
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
         self.prepare_workers, self.timeout = prepare_workers, timeout
         self.train_fraction, self.sentences, self.together = train_fraction, sentences, together
+        if most_pairs is not None and alike != "atoms":
+            raise ValueError(f"most_pairs caps batches sorted by atoms: set alike to 'atoms', not {alike!r}")
+        self.alike, self.most_pairs = alike, most_pairs
         self.cache = Path(cache) if cache else cache_folder()
         self.targets, self._columns = _chosen(self.card, targets)
         self.records: dict[str, list[Record]] = {}
@@ -232,7 +240,11 @@ class MoleculeData(L.LightningDataModule):
         stores = {v: s for v, s in self._stores.items() if v in self.views}
         dataset = MoleculeDataset(records, stores, self.views, self.sentences if shuffle else None, self.seed)
         groups = [r.group for r in records] if shuffle and self.together else None
-        order = BatchOrder(len(records), self.batch_size, self.seed, shuffle, rank, world, groups)
+        lengths = self._lengths(records) if shuffle and not self.together else None
+        cap = None if lengths is None else self.most_pairs
+        order = BatchOrder(
+            len(records), self.batch_size, self.seed, shuffle, rank, world, groups, lengths, most_pairs=cap
+        )
         return ResumableLoader(
             dataset,
             order,
@@ -243,6 +255,21 @@ class MoleculeData(L.LightningDataModule):
             generator=torch.Generator(),  # so that starting a loader draws nothing from the generator of dropout
             pin_memory=torch.cuda.is_available(),
         )
+
+
+    def _lengths(self, records: list[Record]) -> list[int] | None:
+        """What batches are sorted by; told from SMILES and text alone, so that nothing has to be read for it."""
+        by = self.alike
+        if by == "auto":
+            pairs = any(v.pads == "pairs" for v in self.views)
+            by = "atoms" if pairs else "text" if any(v.pads == "text" for v in self.views) else "none"
+        if by == "atoms":
+            return [len(r.geometry.numbers) if r.geometry else len(_ATOM.findall(r.smiles)) for r in records]
+        return [len(r.text) for r in records] if by == "text" else None
+
+
+# Atoms of a SMILES that are written out: all but implicit hydrogens.
+_ATOM = re.compile(r"\[[^\]]+\]|Br|Cl|[BCNOPSFIbcnops*]")
 
 
 def _same(batch: MoleculeBatch) -> MoleculeBatch:

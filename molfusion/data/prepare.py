@@ -42,7 +42,7 @@ def prepare(
 
     Args:
         records: molecules; equal ones are computed once.
-        views: those not stored are passed over.
+        views: those not stored, or filled by another command, are passed over.
         root: the store's folder.
         workers: processes; by default one a core.
         timeout: seconds a single molecule may take before its worker is killed.
@@ -51,7 +51,7 @@ def prepare(
     return [
         _prepare_view(records, view, root, workers or os.cpu_count() or 1, timeout, progress)
         for view in sorted(views, key=repr)
-        if view.stored
+        if view.stored and view.prepared
     ]
 
 

@@ -1,5 +1,5 @@
 """Bytes to rows: one function a format. A row is a plain dict under the card's own vocabulary:
-id, smiles, text, prompt, split, group, targets, numbers, positions, facts, pools.
+id, smiles, text, prompt, split, group, targets, numbers, positions, facts, pools; or `error`, why it is no molecule.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pyarrow.parquet
 
 from molfusion.data.card import Card, CardError
 from molfusion.data.qm9 import qm9pack
+from molfusion.data.sdf import sdf
 
 Row = dict[str, Any]
 _TEXT_FIELDS = ("id", "smiles", "text", "prompt", "split", "group")
@@ -64,7 +65,12 @@ def smiles(path: Path, card: Card) -> Iterator[Row]:
                 yield {"smiles": parts[0], "id": parts[1].strip() if len(parts) > 1 else f"line{number}"}
 
 
-FORMATS: dict[str, Callable[[Path, Card], Iterator[Row]]] = {"table": table, "smiles": smiles, "qm9pack": qm9pack}
+FORMATS: dict[str, Callable[[Path, Card], Iterator[Row]]] = {
+    "table": table,
+    "smiles": smiles,
+    "sdf": sdf,
+    "qm9pack": qm9pack,
+}
 
 
 def _columns(card: Card) -> dict[str, str]:

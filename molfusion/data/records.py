@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +17,14 @@ import rdkit
 from rdkit import Chem
 
 from molfusion.batch import Fact, Geometry, Record
+from molfusion.chem.identity import inchikey
 from molfusion.chem.parse import ChemError, canonical, parse, unescape
 from molfusion.data.card import Card, CardError
 from molfusion.data.readers import Row, read
 from molfusion.data.splits import assign
 from molfusion.paths import atomic
 
-_LAYOUT = 1  # raise it when this file reads or writes otherwise
+_LAYOUT = 2  # raise it when this file reads or writes otherwise
 
 _SCHEMA = pa.schema(
     {
@@ -58,6 +61,8 @@ def load_records(card: Card, cache: Path) -> Records:
     Raises:
         CardError: a file is missing, empty, of another checksum, lacks a column, or repeats an id.
     """
+    for name in card.files.keys() - set(card.present()):
+        _warn(f"card {card.name}: its optional file {name!r} is not here: the card is what the others hold")
     key = hashlib.sha256(f"{_LAYOUT}|{rdkit.__version__}|{card.digest()}".encode()).hexdigest()[:20]
     kept, ledger = cache / "records" / f"{key}.parquet", cache / "records" / f"{key}.dropped.parquet"
     if not kept.is_file() or not ledger.is_file():
@@ -70,6 +75,12 @@ def load_records(card: Card, cache: Path) -> Records:
     return Records(from_table(pq.read_table(kept)), dropped)
 
 
+@functools.cache
+def _warn(message: str) -> None:
+    """Once a process, however often the card is read."""
+    logging.getLogger(__name__).warning(message)
+
+
 _DROPPED = pa.schema({"id": pa.string(), "smiles": pa.string(), "reason": pa.string()})
 
 
@@ -79,10 +90,9 @@ def _read_all(card: Card) -> Records:
     ids: set[str] = set()
     molecules: set[tuple[str, bytes]] = set()
     scales = [t.scale for t in card.targets]
-    for split in card.files:
-        path = card.path_of(split)
+    for split in card.present():
         rows = 0
-        for row in read(path, card):
+        for path, row in ((p, row) for p in card.paths_of(split) for row in read(p, card)):
             rows += 1
             smiles = unescape(str(row.get("smiles") or ""))
             name = str(row.get("id") or f"{split}-{rows}")
@@ -93,6 +103,8 @@ def _read_all(card: Card) -> Records:
                 )
             ids.add(name)
             try:
+                if row.get("error"):
+                    raise ValueError(row["error"])
                 record = _record(row, name, smiles, split, scales)
                 _filter(record, card, molecules)
             except (ChemError, ValueError) as error:
@@ -101,7 +113,7 @@ def _read_all(card: Card) -> Records:
                 records.append(record)
         expected = card.files[split].rows
         if expected is not None and rows != expected:
-            raise CardError(f"card {card.name}: {path} has {rows} rows, the card says {expected}")
+            raise CardError(f"card {card.name}: file {split!r} has {rows} rows, the card says {expected}")
     if not records:
         first = f"; the first: {dropped[0].reason}" if dropped else ""
         raise CardError(f"card {card.name}: none of {len(dropped)} rows is a molecule{first}")
@@ -152,9 +164,7 @@ def _filter(record: Record, card: Card, molecules: set[tuple[str, bytes]]) -> No
     if card.drop.max_heavy_atoms and heavy > card.drop.max_heavy_atoms:
         raise ValueError(f"{heavy} heavy atoms, the card keeps at most {card.drop.max_heavy_atoms}")
     if card.drop.duplicates == "inchikey":
-        from rdkit.Chem.inchi import MolToInchiKey
-
-        key = (MolToInchiKey(parse(record.smiles)), record.geometry.digest_bytes() if record.geometry else b"")
+        key = (inchikey(parse(record.smiles)), record.geometry.digest_bytes() if record.geometry else b"")
         if key in molecules:
             raise ValueError(f"duplicate of an earlier molecule ({key[0]})")
         molecules.add(key)

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
+
+Indices = NDArray[np.int64]
 
 
 class BatchOrder(Sampler[list[tuple[int, int]]]):
     """Batches of (index, epoch), shuffled anew each epoch, every rank its own share, no molecule twice.
 
-    The last, smaller batch is left out in training: a contrastive loss over three molecules is noise.
+    With `lengths`, batches are cut from sorted pools, so that molecules of one batch are of like size; the order of the
+    batches is random all the same. In training the last molecules that do not fill a batch are left out of the epoch:
+    others each time, and a contrastive loss over three molecules is noise.
     """
 
     def __init__(
@@ -25,6 +30,9 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
         rank: int = 0,
         world: int = 1,
         groups: Sequence[str] | None = None,
+        lengths: Sequence[int] | None = None,
+        pool: int = 100,
+        most_pairs: int | None = None,
     ) -> None:
         """An order over `size` molecules.
 
@@ -36,10 +44,19 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
             rank: whose share.
             world: how many ranks share.
             groups: one name a molecule; those of a group stay side by side, as hard negatives of each other.
+            lengths: one a molecule (atoms, characters); like goes with like.
+            pool: how many batches are sorted together; more pad less and mix less.
+            most_pairs: cap on batch × longest², by batches of half, a quarter, … of `batch_size`; needs `lengths`.
         """
+        if groups is not None and lengths is not None:
+            raise ValueError("a batch order keeps groups together or sorts by length, not both")
+        if most_pairs is not None and lengths is None:
+            raise ValueError("most_pairs needs lengths")
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.pool, self.most_pairs = rank, world, pool, most_pairs
         self._group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        self._lengths = None if lengths is None else np.asarray(lengths, dtype=np.int64)
+        self._halved = self._halvings()
         self.epoch = 0
         self.start = 0  # batches to leave out of the next round, when a run is resumed in the middle of an epoch
 
@@ -53,30 +70,63 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
+        """The same in every epoch."""
         if not self.shuffle:
             share = (self.size + self.world - 1) // self.world
             return (share + self.batch_size - 1) // self.batch_size
-        return self.size // (self.batch_size * self.world) or 1
+        return len(self._cut(np.arange(self.size)))
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = self._order()
+        batches = self._shuffled() if self.shuffle else self._in_order()
         start, self.start = self.start, 0
-        for batch in range(start, len(self)):
-            first = (batch * self.world + self.rank) * self.batch_size
-            indices = order[first : first + self.batch_size]
+        for batch in batches[start:]:
+            mine = batch[self.rank :: self.world]
             # In evaluation the last round may leave a rank without work; it repeats one molecule, dropped by id later,
             # so that all ranks make the same number of steps.
-            yield [(int(i), self.epoch) for i in (indices if len(indices) else order[:1])]
+            yield [(int(i), self.epoch) for i in (mine if len(mine) else batch[:1])]
 
-    def _order(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        if not self.shuffle:
-            return np.arange(self.size)
+    # -- batches of all ranks together -----------------------------------------------------------------
+
+    def _in_order(self) -> list[Indices]:
+        step = self.batch_size * self.world
+        return [np.arange(i, min(i + step, self.size)) for i in range(0, self.size, step)]
+
+    def _shuffled(self) -> list[Indices]:
         rng = np.random.default_rng((self.seed, self.epoch))
         order = rng.permutation(self.size)
-        if self._group is None:
-            return order
-        place = rng.permutation(int(self._group.max()) + 1)
-        return order[np.argsort(place[self._group[order]], kind="stable")]
+        if self._group is not None:
+            place = rng.permutation(int(self._group.max()) + 1)
+            order = order[np.argsort(place[self._group[order]], kind="stable")]
+        batches = self._cut(order)
+        if self._lengths is None:
+            return batches
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _cut(self, order: Indices) -> list[Indices]:
+        """Batches of an order; what does not fill one goes on to the next smaller kind."""
+        batches: list[Indices] = []
+        left = order[:0]
+        for halved in range(int(self._halved.max(initial=0)) + 1):
+            step = max(1, self.batch_size >> halved) * self.world
+            mine = np.concatenate([left, order[self._halved[order] == halved]])
+            full = len(mine) // step * step
+            left = mine[full:]
+            for pooled in np.split(mine[:full], range(self.pool * step, full, self.pool * step)):
+                if self._lengths is not None:
+                    pooled = pooled[np.argsort(self._lengths[pooled], kind="stable")]
+                batches += [pooled[i : i + step] for i in range(0, len(pooled), step)]
+        # Few molecules are one small batch; and with a cap the longest would otherwise be left out every time.
+        if len(left) and (not batches or self.most_pairs is not None):
+            batches.append(left)
+        return batches
+
+    def _halvings(self) -> Indices:
+        """[size] how often the batch size is halved for a molecule so large."""
+        if self._lengths is None or self.most_pairs is None:
+            return np.zeros(self.size, dtype=np.int64)
+        allowed = np.maximum(1, self.most_pairs // np.maximum(1, self._lengths**2))
+        halved: Indices = np.ceil(np.log2(np.maximum(1, self.batch_size / allowed))).astype(np.int64)
+        return halved
 
 
 class ResumableLoader(DataLoader[Any]):

@@ -80,11 +80,11 @@ class ViewStore:
 
         Raises:
             ViewError: it has none; the reason the ledger gives.
-            KeyError: it was never prepared.
+            KeyError: it was never prepared (or what the view says of it: `View.missing`).
         """
         key = self.view.key(record)
         if key not in self._rows:
-            raise KeyError(f"{record.id}: not in the store of {self.view!r}: run `molfusion prepare` first")
+            raise self.view.missing(record)
         shard, row = self._rows[key]
         fields = self._fields[shard]
         entry = self._ledger[shard]

@@ -22,7 +22,7 @@ def scores(predicted: NDArray[Any], measured: NDArray[Any], targets: Sequence[Ta
         targets: K of them.
 
     Returns:
-        A target without what its metric needs (two measured values, both classes) has no entry.
+        A target without what its metric needs (two measured values, unequal ones, both classes) has no entry.
     """
     predicted, measured = np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
     out: dict[str, float] = {}
@@ -37,7 +37,8 @@ def scores(predicted: NDArray[Any], measured: NDArray[Any], targets: Sequence[Ta
         elif len(y) > 1:
             out[f"{target.name}/MAE"] = float(np.abs(p - y).mean())
             out[f"{target.name}/RMSE"] = float(np.sqrt(((p - y) ** 2).mean()))
-            out[f"{target.name}/R2"] = float(1 - ((p - y) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+            if y.min() < y.max():
+                out[f"{target.name}/R2"] = float(1 - ((p - y) ** 2).mean() / y.var())
     return out
 
 

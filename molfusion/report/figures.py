@@ -22,6 +22,7 @@ _GREY = "#8a8f98"
 plt.rcParams.update(
     {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "svg.hashsalt": "m"}
 )
+plt.rcParams["text.parse_math"] = False  # a $ in a label is a $
 
 
 def intervals(rows: Sequence[tuple[Row, Interval]], label: str, better: str = "higher") -> str:
@@ -90,7 +91,8 @@ def curves(table: Table) -> str:
                 axes.plot(*drawn, color=colour, ls=style, lw=1.4, label=row.label, marker="." if name[0] == "v" else None)
     _label(panels[0], "training loss (each row's own)")
     _label(panels[1], "validation score")
-    panels[1].legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if panels[1].lines:
+        panels[1].legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return _svg(figure, f"learning curves of {table.name}")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,16 @@ import numpy as np
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from molfusion.data.card import CardError, load_card
 from molfusion.paths import atomic
 from molfusion.provenance import source_digest
 from molfusion.report import figures
+from molfusion.report.answers import answers
+from molfusion.report.grid import Grid, as_csv, as_markdown, plain
 from molfusion.report.results import Row, Sweep, Table, load
 from molfusion.report.statistics import Interval, chance_interval, interval, lifts
+from molfusion.sweep.plan import slug
 
 _PRECISION = 3
-
-
-@dataclass
-class Grid:
-    """A table as text, the one source of page, Markdown and CSV."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    note: str = ""
-    figure: Markup = field(default_factory=Markup)
-    emphasis: list[bool] = field(default_factory=list)  # rows of fusions
 
 
 def write(folder: Path) -> Path:
@@ -40,8 +29,8 @@ def write(folder: Path) -> Path:
     sections = [(table, _grids(table)) for table in sweep.tables]
     environment = Environment(loader=PackageLoader("molfusion.report", "."), autoescape=True, trim_blocks=True)
     page = environment.get_template("page.html.j2").render(
-        sweep=sweep, sections=sections, overview=_overview(sweep), missing=_missing(sweep), origin=_origin(sweep),
-        commands=_commands(sweep),
+        sweep=sweep, sections=sections, answers=answers(sweep), overview=_overview(sweep), missing=_missing(sweep),
+        origin=_origin(sweep), commands=_commands(sweep),
     )  # fmt: skip
     with atomic(folder / "report.html") as path:
         path.write_text(page, encoding="utf-8")
@@ -49,7 +38,7 @@ def write(folder: Path) -> Path:
         path.write_text(_markdown(sweep, sections), encoding="utf-8")
     for table, grids in sections:
         for grid in grids:
-            _csv(folder / "tables" / f"{table.name}-{_file(grid.title)}.csv", grid)
+            as_csv(grid, folder / "tables" / f"{slug(table.name)}-{_file(grid.title)}.csv")
     return folder / "report.html"
 
 
@@ -68,6 +57,10 @@ def _main(table: Table) -> Grid:
     rows = [[row.label, *(_cell(row, metric) for metric in metrics)] for row in table.rows]
     units = {t["name"]: t["unit"] for t in table.targets}
     columns = ["", *(_with_unit(m, units) for m in metrics)]
+    if chance := table.row("(chance)"):
+        columns.append("score over chance")
+        for cells, row in zip(rows, table.rows, strict=True):
+            cells.append(_over_chance(row, chance, table))
     first = next((m for m in reversed(metrics) if any(interval(r, m, table.targets) for r in table.rows if r.results)), None)
     figure = Markup()
     if first:
@@ -78,6 +71,15 @@ def _main(table: Table) -> Grid:
         " Checkpoints and settings were chosen on validation."
     )
     return Grid("Results", columns, rows, note, figure, [bool(r.parts) for r in table.rows])
+
+
+def _over_chance(row: Row, chance: Row, table: Table) -> str:
+    """How many times chance, with the interval."""
+    found = interval(row, "score", table.targets) if row.results else None
+    guess = chance.values("score")
+    if found is None or not guess:
+        return "n/a"
+    return "× " + f"{found.mean / guess[0]:.1f} [{found.low / guess[0]:.1f}, {found.high / guess[0]:.1f}]"
 
 
 def _pools(table: Table) -> Grid:
@@ -95,8 +97,8 @@ def _pools(table: Table) -> Grid:
                 cells += ["n/a", ""]
                 continue
             chance = float(np.mean(row.values(f"{kind}/m2t/pool_chance")))
-            queries = int((row.results[0].predictions["pool"] == "pool").sum() // max(1, len(kinds)))
-            low, high = chance_interval(chance, queries)
+            asked = row.results[0].predictions
+            low, high = chance_interval(chance, int(((asked["pool"] == "pool") & (asked["scope"] == kind)).sum()))
             found[kind] = (value, chance)
             verdict = "above chance" if value.low > chance else "below chance" if value.high < chance else "at chance"
             cells.append(f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]")
@@ -132,19 +134,16 @@ def _lifts(table: Table) -> Grid:
         [
             lift.row, lift.metric, f"{lift.against} ({'best part' if lift.role == 'part' else 'matched control'})",
             f"{lift.interval.mean:+.{_PRECISION}f} [{lift.interval.low:+.{_PRECISION}f}, {lift.interval.high:+.{_PRECISION}f}]",
-            _verdict(lift.interval), _times(lift.parameters), _times(lift.steps),
+            lift.interval.verdict, _times(lift.parameters), _times(lift.steps),
         ]
         for lift in found
     ]  # fmt: skip
-    scored = [x for x in found if x.metric == "score"] or found
-    points = [(x, row.cost("train_seconds") or 0.0) for x in scored if (row := table.row(x.row)) is not None]
-    figure = Markup(figures.lift_against_cost(points, _named("score", table))) if points else Markup()
     note = (
         "Fused minus unfused, paired by seed and molecule; above 0 the fusion is better (errors are counted negative)."
         " The best part was chosen on validation. 95 % intervals by resampling molecules and seeds."
     )
     columns = ["fusion", "metric", "against", "lift", "", "parameters", "steps"]
-    return Grid("Lift", columns, rows, note, figure)
+    return Grid("Lift", columns, rows, note)
 
 
 def _cost(table: Table) -> Grid:
@@ -191,24 +190,17 @@ def _origin(sweep: Sweep) -> dict[str, Any]:
         f"{t.name}/{row.label}" for t in sweep.tables for row in t.rows for r in row.results
         if r.record.get("provenance", {}).get("source_digest", now) != now
     })  # fmt: skip
-    cards = []
-    for name, digest in sorted({(r["data"]["card"], r["data"]["card_digest"]) for r in records}):
-        try:
-            card = load_card(name)
-            cards.append({"name": name, "digest": digest[:12], "licence": card.licence, "cite": card.cite, "title": card.title})
-        except CardError:
-            cards.append({"name": name, "digest": digest[:12], "licence": "", "cite": "", "title": ""})
-    return {
-        "made": records[0]["provenance"] if records else {},
-        "data": {r["data"]["card"]: r["data"] for r in records},
-        "cards": cards,
-        "stale": stale,
-    }
+    cards = {(r["data"]["card"], r["data"]["card_digest"]): r["data"] for r in records}
+    made = records[0]["provenance"] if records else {}
+    return {"made": made, "cards": [cards[key] for key in sorted(cards)], "stale": stale}
 
 
 def _commands(sweep: Sweep) -> list[tuple[str, str]]:
     return [
-        (f"{t.name} / {row.label} / seed {r.seed}", f"molfusion fit --config {r.folder / 'config.yaml'} --run NEW_FOLDER")
+        (
+            f"{t.name} / {row.label} / seed {r.seed}",
+            f"molfusion fit --config {shlex.quote(str(r.folder / 'config.yaml'))} --run NEW_FOLDER",
+        )
         for t in sweep.tables
         for row in t.rows
         for r in row.results[:1]
@@ -217,27 +209,18 @@ def _commands(sweep: Sweep) -> list[tuple[str, str]]:
 
 
 def _markdown(sweep: Sweep, sections: Sequence[tuple[Table, list[Grid]]]) -> str:
-    lines = [f"# {sweep.title}", "", sweep.about, "", f"`{sweep.command}`", ""]
+    command = sweep.command.replace("`", "'")
+    lines = [f"# {plain(sweep.title)}", "", plain(sweep.about), "", f"`{' '.join(command.split())}`", ""]
+    if (answer := answers(sweep)).rows:
+        lines += [f"## {answer.title}", "", as_markdown(answer), "", answer.note, ""]
     for table, grids in sections:
-        lines += [f"## {table.name}", "", table.about, ""]
+        lines += [f"## {plain(table.name)}", "", plain(table.about), ""]
         for grid in grids:
             lines += [f"### {grid.title}", "", as_markdown(grid), "", grid.note, ""]
     missing = _missing(sweep)
     if missing:
         lines += ["## Not run", "", as_markdown(Grid("", ["table", "row", "seed", "status", "reason"], missing)), ""]
     return "\n".join(lines)
-
-
-def as_markdown(grid: Grid) -> str:
-    """A pipe table."""
-    escape = [[c.replace("|", "\\|").replace("\n", " ") for c in row] for row in [grid.columns, *grid.rows]]
-    head, *body = ["| " + " | ".join(row) + " |" for row in escape]
-    return "\n".join([head, "|" + " --- |" * len(grid.columns), *body])
-
-
-def _csv(path: Path, grid: Grid) -> None:
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([grid.columns, *grid.rows])
 
 
 # -- cells -------------------------------------------------------------------------------------------
@@ -262,10 +245,6 @@ def _padding(row: Row) -> str:
 
 def _times(value: float | None) -> str:
     return "" if value is None else f"× {value:.2f}"
-
-
-def _verdict(found: Interval) -> str:
-    return "not distinguishable" if not found.excludes(0) else "better" if found.mean > 0 else "worse"
 
 
 def _named(metric: str, table: Table) -> str:

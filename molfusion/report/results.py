@@ -190,7 +190,7 @@ def _property(
         error = np.abs(p["predicted"] - p["measured"])
     elif metric == "score" and all(t["kind"] == "regression" for t in targets):
         chosen = known
-        spread = {t["name"]: t["spread"] for t in targets}
+        spread = {t["name"]: t["spread"] or 1.0 for t in targets}
         error = np.abs(p["predicted"] - p["measured"]) / np.array([spread[t] for t in p["target"]])
     else:
         return {}

@@ -27,6 +27,11 @@ class Interval:
     def excludes(self, value: float) -> bool:
         return self.low > value or self.high < value
 
+    @property
+    def verdict(self) -> str:
+        """Of a difference, in words."""
+        return "not distinguishable" if not self.excludes(0) else "better" if self.mean > 0 else "worse"
+
 
 @dataclass(frozen=True)
 class Lift:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch
 from molfusion.encoders.base import Encoder, NotApplicable, load_pretrained
+from molfusion.nn.ranks import several_ranks
 from molfusion.tasks.schedule import Schedule, WarmupCosine, planned_steps
 from molfusion.views.base import View
 from molfusion.weights.read import read_state
@@ -139,6 +140,8 @@ class Task(L.LightningModule, ABC):
         if (saved := getattr(self, "_generators_to_set", None)) is not None:
             _set_generators(saved)
             self._generators_to_set = None
+        elif self.global_rank:
+            torch.manual_seed(torch.initial_seed() + self.global_rank)  # ranks must not drop out the same units
 
 
 def _generators() -> dict[str, Tensor]:
@@ -156,12 +159,12 @@ def _set_generators(state: dict[str, Tensor]) -> None:
 
 
 def _all_ranks(mine: list[Any]) -> list[Any]:
-    """Everybody's entries, in rank order."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    """Everybody's entries, equally many each, in the order in which one process would have made them."""
+    if not several_ranks():
         return mine
     gathered: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(gathered, mine)
-    return [entry for part in gathered for entry in part]
+    return [entry for at_once in zip(*gathered, strict=True) for entry in at_once]
 
 
 def named_rows(observed: list[dict[str, Any]], names: list[str]) -> Iterator[tuple[Any, ...]]:

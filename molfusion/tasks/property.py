@@ -18,6 +18,7 @@ from molfusion.encoders.base import Encoder, NotApplicable
 from molfusion.metrics.property import scores, selection_score
 from molfusion.nn.pooling import masked_mean
 from molfusion.nn.precision import float32_island
+from molfusion.nn.ranks import mean_over_ranks
 from molfusion.tasks.base import Task, named_rows
 from molfusion.tasks.schedule import Schedule
 
@@ -124,7 +125,7 @@ class Property(Task):
             error = F.l1_loss(out, wanted, reduction="none") if self.loss == "mae" else (out - wanted).square()
             crossed = F.binary_cross_entropy_with_logits(out, y, reduction="none")
             each = torch.where(self.is_class, crossed, error) * known
-            return {"loss": each.sum() / known.sum().clamp(min=1)}
+            return {"loss": each.sum() / mean_over_ranks(known.sum().float()).clamp(min=1e-6)}
 
     def predict(self, batch: MoleculeBatch) -> Tensor:
         """[B, K] in the card's units; probabilities of classes."""

@@ -9,6 +9,7 @@ from molfusion.views.image import Images, ImageView
 from molfusion.views.relations import Relations, RelationsView
 from molfusion.views.selfies import SelfiesView
 from molfusion.views.text import Texts, TextView
+from molfusion.views.tokens import StoredTokens, TokensView
 
 __all__ = [
     "ConformerView",
@@ -23,8 +24,10 @@ __all__ = [
     "RelationsView",
     "SelfiesView",
     "ShellTokens",
+    "StoredTokens",
     "TextView",
     "Texts",
+    "TokensView",
     "View",
     "ViewError",
 ]

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 
@@ -28,7 +28,9 @@ class View(ABC):
     """
 
     stored: ClassVar[bool] = True  # False: cheap, computed when the batch is made
+    prepared: ClassVar[bool] = True  # False: `molfusion prepare` cannot fill its store; `missing` says what does
     version: ClassVar[int] = 1  # raise it when featurise() changes what it returns
+    pads: ClassVar[Literal["", "pairs", "text"]] = ""  # what a batch pads to its largest: atom pairs, or text
     tools: ClassVar[tuple[str, ...]] = ("rdkit",)  # packages whose release can change what it returns
 
     @abstractmethod
@@ -43,9 +45,9 @@ class View(ABC):
     def collate(self, items: Sequence[Features]) -> Any:
         """One batch of what `featurise` returned: an `Arrays` (or a PyG `Data`)."""
 
-    def size(self, item: Features) -> int:
-        """Length of this molecule under the view (atoms, tokens), for length-aware batches."""
-        return max((len(a) for a in item.values()), default=0)
+    def missing(self, record: Record) -> Exception:
+        """What to raise for a molecule that its store was never given."""
+        return KeyError(f"{record.id}: not in the store of {self!r}: run `molfusion prepare` first")
 
     def name(self) -> str:
         """The key under which the store keeps this view: the settings and what computes them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ class ConformerView(View):
     `optimise: mmff` (200 iterations) or `mmff_converged` repeat what 3D-MoLM and DeepMoLM did to their data;
     the default does not: it moves E3FP tokens no more than another seed does, and costs as much as embedding.
     """
+
+    pads: ClassVar[Literal["", "pairs", "text"]] = "pairs"
 
     hydrogens: bool = False
     max_atoms: int = 256  # a larger molecule is cropped to this many atoms, drawn with a fixed seed

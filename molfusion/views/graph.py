@@ -45,6 +45,3 @@ class GraphView(View):
             batch=torch.from_numpy(np.repeat(np.arange(len(items)), sizes)),
             ptr=torch.from_numpy(offsets),
         )
-
-    def size(self, item: Features) -> int:
-        return len(item["atoms"])

@@ -75,10 +75,6 @@ class ImageView(View):
         tiles = _stack([tile for image in images for tile in _cut(image, grid)])
         return Images(whole, tiles.reshape(len(items), -1, TILE, TILE, 3), grid)
 
-    def size(self, item: Features) -> int:
-        """1: all images of a view are of one size."""
-        return 1
-
 
 def tile_grid(width: int, height: int) -> tuple[int, int]:
     """Tiles across and down whose ratio is nearest to the image's; (1, 1) where both sides are at most 640.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -74,6 +75,8 @@ class RelationsView(View):
     out, which gives the atoms of `ConformerView(hydrogens=False)`; the originals keep them.
     """
 
+    pads: ClassVar[Literal["", "pairs", "text"]] = "pairs"
+
     hydrogens: bool = True
     max_atoms: int = 256  # a larger molecule has no such view
 
@@ -109,6 +112,3 @@ class RelationsView(View):
             hops=torch.from_numpy(hops),
             mask=length_mask(lengths),
         )
-
-    def size(self, item: Features) -> int:
-        return len(item["atoms"])

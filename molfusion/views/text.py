@@ -33,6 +33,7 @@ class TextView(View):
     reads: Literal["text", "smiles"] = "text"
 
     stored: ClassVar[bool] = False
+    pads: ClassVar[Literal["", "pairs", "text"]] = "text"
     tools: ClassVar[tuple[str, ...]] = ("tokenizers",)
 
     def featurise(self, record: Record) -> Features:

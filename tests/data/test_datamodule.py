@@ -88,3 +88,20 @@ def test_scopes_are_added_only_where_text_is_read():
     assert {r.scope for r in scoped} == {"all", "2d", "ez", "3d", "chi"}
     chi = [r for r in scoped if r.scope == "chi"]
     assert all(r.pool for r in chi)
+
+
+def test_batches_of_like_size_pad_less(card):
+    def longest(alike):
+        data = MoleculeData(str(card), frozenset({ConformerView()}), batch_size=4, alike=alike)
+        data.prepare_data()
+        data.setup()
+        batches = list(data.train_dataloader())
+        assert sorted(i for b in batches for i in b.ids) == sorted(r.id for r in data.records["train"])
+        return sum(len(b) * b[ConformerView()].mask.shape[1] ** 2 for b in batches)
+
+    assert longest("auto") == longest("atoms") < longest("none")
+
+
+def test_a_cap_wants_batches_by_atoms(card):
+    with pytest.raises(ValueError, match="set alike to 'atoms'"):
+        MoleculeData(str(card), alike="text", most_pairs=100)

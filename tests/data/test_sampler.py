@@ -1,3 +1,6 @@
+import itertools
+
+import numpy as np
 import pytest
 import torch
 
@@ -71,3 +74,54 @@ def test_a_loader_continues_in_the_middle_of_an_epoch(workers):
     resumed.load_state_dict(state)
     assert list(resumed) == whole[2:]
     assert len(list(resumed)) == len(whole)  # the epoch after it is whole again
+
+
+LENGTHS = np.random.default_rng(0).integers(1, 100, 640)
+
+
+def test_like_goes_with_like_and_every_molecule_comes():
+    def waste(order):
+        batches = [[i for i, _ in b] for b in order]
+        padded = sum(LENGTHS[b].max() * len(b) for b in batches)
+        return 1 - sum(LENGTHS[b].sum() for b in batches) / padded
+
+    sorted_, plain = BatchOrder(640, 16, lengths=LENGTHS, pool=10), BatchOrder(640, 16)
+    assert waste(sorted_) < 0.1 < 0.4 < waste(plain)
+    assert sorted(flat(sorted_)) == list(range(640))
+    first = [LENGTHS[[i for i, _ in b]].max() for b in sorted_]
+    assert any(a > b for a, b in itertools.pairwise(first)), "batches come in order of size"
+    before = flat(sorted_)
+    sorted_.set_epoch(1)
+    assert flat(sorted_) != before
+
+
+def test_ranks_share_sorted_batches():
+    whole = [sorted(i for i, _ in b) for b in BatchOrder(640, 16, seed=2, lengths=LENGTHS)]
+    orders = [BatchOrder(640, 4, seed=2, rank=r, world=4, lengths=LENGTHS) for r in range(4)]
+    steps = list(zip(*(list(o) for o in orders), strict=True))
+    assert [sorted(i for b in step for i, _ in b) for step in steps] == whole
+    longest = [[max(LENGTHS[i] for i, _ in b) for b in step] for step in steps]
+    assert np.mean([max(x) - min(x) for x in longest]) < 2, "no rank waits for another"
+
+
+def test_a_cap_on_pairs_holds_and_leaves_nobody_out_for_good():
+    order = BatchOrder(640, 16, lengths=LENGTHS, most_pairs=20_000)
+    seen = set()
+    for epoch in range(3):
+        order.set_epoch(epoch)
+        batches = [[i for i, _ in b] for b in order]
+        assert len(batches) == len(order)
+        for b in batches:
+            assert len(b) * LENGTHS[b].max() ** 2 <= 20_000
+        found = [i for b in batches for i in b]
+        assert len(found) == len(set(found))
+        seen |= set(found)
+    assert seen == set(range(640))
+    assert {len(b) for b in batches} >= {2, 4, 8, 16}
+
+
+def test_contradictory_orders_are_refused():
+    with pytest.raises(ValueError, match="groups together or"):
+        BatchOrder(2, 1, groups=["a", "b"], lengths=[1, 2])
+    with pytest.raises(ValueError, match="needs lengths"):
+        BatchOrder(2, 1, most_pairs=5)

@@ -28,3 +28,8 @@ def test_selection_is_higher_for_better():
     bad[:, 1] = 1 - bad[:, 1]
     both = [Y, C]
     assert selection_score(good, y, both, np.ones(2)) > selection_score(bad, y, both, np.ones(2))
+
+
+def test_r2_needs_unequal_values():
+    found = scores(np.array([[0.1], [0.5]]), np.array([[0.3], [0.3]]), [Target("y")])
+    assert found == {"y/MAE": pytest.approx(0.2), "y/RMSE": pytest.approx(0.2)}

@@ -1,5 +1,8 @@
 """Small sweeps, through the command that a user gives."""
 
+import contextlib
+import io
+import json
 from pathlib import Path
 
 import yaml
@@ -16,6 +19,7 @@ PROPERTY = {
     "class_path": "molfusion.tasks.Property",
     "init_args": {"encoder": FINGERPRINT, "head": "linear", "optimizer": OPTIMIZER},
 }
+FILLED = {"model.encoder": "{needs}/encoder.yaml"}
 TRAINER = {"accelerator": "cpu", "devices": 1, "max_epochs": 1, "log_every_n_steps": 1}
 
 
@@ -35,3 +39,12 @@ def sweep(file: Path, out: Path, *words: str) -> int:
 def finished(out: Path) -> dict[str, int]:
     """When each run (and baseline) ended: what runs again ends anew."""
     return {str(p.relative_to(out)): p.stat().st_mtime_ns for p in sorted(out.rglob("metrics.json"))}
+
+
+def ran(file, out, *words):
+    """Exit code, what it printed, and plan.json by key."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        code = sweep(file, out, *words)
+    cells = json.loads((out / "plan.json").read_text())["cells"]
+    return code, told.getvalue(), {c["key"]: c for c in cells}

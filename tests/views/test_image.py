@@ -97,8 +97,3 @@ def test_odd_molecules_are_drawn(smiles):
 def test_unparsable():
     with pytest.raises(ViewError, match="not a SMILES"):
         ImageView().featurise(record("(("))
-
-
-def test_every_image_counts_as_one():
-    view = ImageView(32, 32)
-    assert view.size(view.featurise(record("CCO"))) == 1
