@@ -41,8 +41,7 @@ class _CLI(LightningCLI):
         if given.get("logger") in (None, True):
             root = given["default_root_dir"]
             kwargs["logger"] = [RunLog(root), TensorBoardLogger(root, name="", version="tensorboard")]
-        if "ModelParallel" not in str(given.get("strategy")):
-            kwargs["plugins"] = [AtomicCheckpoints()]
+        kwargs["plugins"] = [AtomicCheckpoints()]
         return super().instantiate_trainer(**kwargs)
 
 

@@ -117,7 +117,7 @@ class Meter(L.Callback):
         now = time.perf_counter()
         self.seconds += now - self._since
         self._since = now
-        self.molecules += len(batch)
+        self.molecules += len(batch) * trainer.world_size
         # Not at every step: looking at masks waits for the device.
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.looked += 1

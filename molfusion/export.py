@@ -9,20 +9,24 @@ from safetensors.torch import save_file
 
 from molfusion.config import Composed
 from molfusion.describe import exported_fragment
+from molfusion.nn.ranks import first_rank
 from molfusion.paths import atomic
+from molfusion.sharding import whole_state
 from molfusion.tasks.base import Task
 from molfusion.weights.read import read_checkpoint, state_of
 
 
 def export_encoders(folder: Path, task: Task, config: Composed) -> list[Path]:
-    """Write `<slot>.safetensors` and `<slot>.yaml` for every encoder the task owns.
+    """Write `<slot>.safetensors` and `<slot>.yaml` for every encoder the task owns; all ranks take part, the first writes.
 
     The YAML is an encoder fragment: `--model.encoder RUN/encoder.yaml` puts it wherever an encoder goes.
     """
     written = []
     for slot, encoder in task.exports().items():
         weights = folder / f"{slot}.safetensors"
-        state = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in encoder.state_dict().items()}
+        state = whole_state(encoder)
+        if not first_rank():
+            continue
         with atomic(weights) as path:
             save_file(state, path, metadata={"made_by": "molfusion", "class": type(encoder).__name__})
         fragment = exported_fragment(config.tree, slot, f"./{weights.name}")

@@ -12,6 +12,8 @@ from lightning.pytorch.callbacks import RichProgressBar
 from rich.console import Console
 from rich.table import Table
 
+from molfusion.tasks.schedule import planned_steps
+
 
 class Lines(L.Callback):
     """For logs and pipes, where bars would be noise: a line after each validation."""
@@ -20,13 +22,14 @@ class Lines(L.Callback):
         self.start = time.monotonic()
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if not trainer.is_global_zero or trainer.sanity_checking:
+        if not trainer.is_global_zero or trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         metrics = trainer.callback_metrics
         shown = {k: float(metrics[k]) for k in ("train/loss", "val/score") if k in metrics}
         spent = time.monotonic() - self.start
         values = "  ".join(f"{k} {v:.4f}" for k, v in shown.items())
-        print(f"step {trainer.global_step}/{int(trainer.estimated_stepping_batches)}  {values}  {spent:.0f} s", flush=True)
+        # Not the trainer's own estimate of the steps: it may wait for the other ranks, which do not come here.
+        print(f"step {trainer.global_step}/{planned_steps(trainer)}  {values}  {spent:.0f} s", flush=True)
 
 
 def bars() -> list[L.Callback]:

@@ -67,9 +67,9 @@ class Run:
         best = self.folder / "checkpoints" / "best.ckpt"
         metrics = {**self._score(built, "val", best), **self._score(built, "test", best)}
         result = self._result(built, metrics, meter, started)
+        export_encoders(self.folder, built.task, self.config)
         if built.trainer.is_global_zero:
             self._write_predictions(built, self.folder / "predictions.parquet")
-            export_encoders(self.folder, built.task, self.config)
             _write_json(result, self.folder / "metrics.json")
         built.trainer.strategy.barrier()
         return result
@@ -84,11 +84,10 @@ class Run:
 
     def predict(self, checkpoint: str) -> list[dict[str, Any]]:
         """What a checkpoint says of every molecule of the card, answers or not; in `problem`, why it says nothing."""
-        tree = dict(self.config.tree)
-        # Whoever can be read is predicted, whatever else the comparison asked for; on one device.
-        tree["data"] = {**tree.get("data", {}), "population": None, "targets": None}
-        tree["trainer"] = {**tree.get("trainer", {}), "devices": 1, "strategy": "auto"}
-        trainer, task, data = build(Composed(tree, self.config.origin), self.folder, self.callbacks, self.allowed)
+        config = on_one_device(self.config)
+        # Whoever can be read is predicted, whatever else the comparison asked for.
+        config.tree["data"] = {**config.tree.get("data", {}), "population": None, "targets": None}
+        trainer, task, data = build(config, self.folder, self.callbacks, self.allowed)
         asking = _Asking(load_task(task, self.checkpoint(checkpoint)))
         data.prepare_data()
         data.setup("predict")
@@ -202,6 +201,12 @@ def _targets(data: MoleculeData) -> list[dict[str, Any]]:
         {"name": t.name, "unit": t.unit, "kind": t.kind, "spread": float(np.nanstd(values[:, i]))}
         for i, t in enumerate(data.targets)
     ]
+
+
+def on_one_device(config: Composed, **trainer: Any) -> Composed:
+    """The config for one process, however many trained it; `trainer` overrules more."""
+    alone = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    return Composed({**config.tree, "trainer": {**config.tree.get("trainer", {}), **alone, **trainer}}, config.origin)
 
 
 def run_folder(config: Composed, name: str | None = None) -> Path:

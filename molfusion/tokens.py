@@ -14,7 +14,7 @@ import yaml
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from molfusion.batch import MoleculeBatch, Record
+from molfusion.batch import Record
 from molfusion.data.card import Card
 from molfusion.data.datamodule import MoleculeDataset
 from molfusion.data.sampler import worker_init
@@ -69,7 +69,7 @@ def write_tokens(
         root: the store's folder.
         dtype: to keep the tokens in.
         device: where the encoder runs.
-        batch_size: molecules of about equal size at a time.
+        batch_size: molecules of equal size at a time.
         workers: loader processes beside this one.
         progress: called with (done, total).
 
@@ -132,11 +132,9 @@ class _Writer:
         self, records: Sequence[Record], batch_size: int, workers: int, progress: Callable[[int, int], None] | None
     ) -> None:
         """Shard by shard; a failed molecule enters the ledger with its reason."""
-        sizes, buffer = self._sizes(records)
+        groups, buffer = self._sorted(records)
         done, held, written = len(buffer), 0, time.monotonic()
-        # Molecules of one size side by side: nearly no padding, and the longest come last.
-        able = sorted((r for r in records if r.id in sizes), key=lambda r: sizes[r.id])
-        for entries in self._entries(able, batch_size, workers):
+        for entries in self._entries(groups, batch_size, workers):
             buffer += entries
             done += len(entries)
             held += sum(e.features["x"].nbytes for e in entries if e.features is not None)
@@ -147,23 +145,34 @@ class _Writer:
                 progress(done, len(records))
         self.store.append(buffer)
 
-    def _sizes(self, records: Sequence[Record]) -> tuple[dict[str, int], list[Entry]]:
-        """Of those that have every view the encoder reads, by id; the others as failures."""
-        sizes: dict[str, int] = {}
+    def _sorted(self, records: Sequence[Record]) -> tuple[list[list[Record]], list[Entry]]:
+        """Those that have every view the encoder reads, size by size; the others as failures.
+
+        Without padding, next to no rounding depends on which others are written in the same batch.
+        """
+        able: dict[tuple[int, ...], list[Record]] = {}
         failed = []
         for record in records:
             try:
-                sizes[record.id] = max((v.size(s.get(record)) for v, s in self.inputs.items()), default=0)
+                features = [store.get(record) for store in self.inputs.values()]
             except ViewError as error:
                 failed.append(Entry(self.view.key(record), record.id, record.smiles, "failed", str(error), 0.0))
-        return sizes, failed
+            else:
+                able.setdefault(tuple(len(a) for f in features for a in f.values()), []).append(record)
+        return [able[size] for size in sorted(able)], failed
 
-    def _entries(self, records: Sequence[Record], batch_size: int, workers: int) -> Iterator[list[Entry]]:
+    def _entries(self, groups: Sequence[Sequence[Record]], batch_size: int, workers: int) -> Iterator[list[Entry]]:
+        records: list[Record] = []
+        order: list[list[tuple[int, int]]] = []
+        for group in groups:
+            for n in range(0, len(group), batch_size):
+                part = group[n : n + batch_size]
+                order.append([(len(records) + i, 0) for i in range(len(part))])
+                records += part
         dataset = MoleculeDataset(records, self.inputs, self.encoder.views)
-        order = [[(i, 0) for i in range(n, min(n + batch_size, len(records)))] for n in range(0, len(records), batch_size)]
         loader: DataLoader[Any] = DataLoader(
             dataset,
-            batch_sampler=order,  # type: ignore[arg-type]
+            batch_sampler=order,
             num_workers=workers,
             collate_fn=_same,
             worker_init_fn=worker_init,
@@ -190,8 +199,8 @@ class _Writer:
         return Entry(self.view.key(record), record.id, record.smiles, "ok", "", seconds, features)
 
 
-def _same(batch: MoleculeBatch) -> MoleculeBatch:
-    return batch
+def _same(batch: Any) -> Any:
+    return batch  # the dataset already made it
 
 
 def _described(device: torch.device) -> str:

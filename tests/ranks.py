@@ -42,7 +42,10 @@ def _rank(rank, environment, answers, function, arguments, settings):
 
     torch.set_num_threads(1)
     try:
-        answers.put((rank, function(*arguments, **settings), False))
+        found = function(*arguments, **settings)
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # the first rank keeps the others' meeting place until all are done
+        answers.put((rank, found, False))
     except BaseException:
         answers.put((rank, traceback.format_exc(), True))
         answers.close()

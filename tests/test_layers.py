@@ -23,7 +23,8 @@ ALLOWED = {
     "encoders": {"batch", "chem", "views", "nn", "errors"},
     "fusion": {"batch", "views", "nn", "encoders.base"},
     "weights": {"errors"},
-    "tasks": {"batch", "views", "nn", "metrics", "encoders.base", "weights.read"},
+    "sharding": {"encoders.base", "errors"},
+    "tasks": {"batch", "views", "nn", "metrics", "encoders.base", "weights.read", "sharding"},
     "strategies": {"encoders", "fusion", "tasks"},
 }
 
@@ -31,9 +32,11 @@ ALLOWED = {
 EXTERNAL = {
     "rdkit": {"chem", "demo", "data"},
     "torch": {"batch", "views", "data", "nn", "encoders", "fusion", "weights", "tasks", "strategies", "callbacks",
-              "runner", "export", "tokens", "progress", "build", "baselines", "sweep", "commands"},
+              "runner", "export", "tokens", "progress", "build", "baselines", "sweep", "commands",
+              "sharding"},
     "omegaconf": {"config", "data"},
-    "lightning": {"data", "tasks", "strategies", "build", "callbacks", "runner", "progress", "sweep"},
+    "lightning": {"data", "tasks", "strategies", "build", "callbacks", "runner", "progress", "sweep",
+                  "sharding"},
     "transformers": {"encoders", "views", "language"},
     "torch_geometric": {"views", "encoders", "nn"},
     "tokenizers": {"views", "demo"},

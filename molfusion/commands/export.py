@@ -40,10 +40,11 @@ def _export(folder: Path, name: str) -> int:
     config = compose([folder / "config.yaml"])
     from molfusion.build import build
     from molfusion.export import export_encoders, load_task
-    from molfusion.runner import Run
+    from molfusion.runner import Run, on_one_device
 
     checkpoint = Run(config, folder).checkpoint(name)
-    for path in export_encoders(folder, load_task(build(config, folder).task, checkpoint), config):
+    here = on_one_device(config, accelerator="cpu", precision="32-true")  # also where there is no GPU
+    for path in export_encoders(folder, load_task(build(here, folder).task, checkpoint), config):
         print(path)
     return 0
 
@@ -73,7 +74,8 @@ def _write(config: Composed, fragment: Path, out: Path, arguments: argparse.Name
     print(f"{path}: {manifest.molecules} molecules of {manifest.card}, {manifest.tokens} tokens of {manifest.dim} "
           f"{manifest.dtype}, {manifest.computed} computed now, {manifest.failed} failed")  # fmt: skip
     if manifest.dtype != "float32" and manifest.largest_difference is not None:
-        print(f"{manifest.dtype} changes a value by up to {manifest.largest_difference:.3g} (largest {manifest.largest_value:.3g})")
+        print(f"{manifest.dtype} moves a value by at most {manifest.largest_difference:.3g}; "
+              f"the largest is {manifest.largest_value:.3g}")  # fmt: skip
     return 0
 
 

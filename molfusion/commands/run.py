@@ -16,6 +16,7 @@ def main(arguments: argparse.Namespace) -> int:
 
         print(yaml.safe_dump(config.tree, sort_keys=False, allow_unicode=True), end="")
         return 0
+    from molfusion.nn.ranks import first_rank
     from molfusion.progress import bars, print_metrics
     from molfusion.rows import write_rows
     from molfusion.runner import Run, run_folder
@@ -24,6 +25,8 @@ def main(arguments: argparse.Namespace) -> int:
     run = Run(config, folder, bars(), arguments.allow_import)
     if arguments.command == "fit":
         result = run.fit(Path(arguments.ckpt_path) if arguments.ckpt_path else None)
+        if not first_rank():
+            return 0
         print_metrics(result["metrics"], "test")
         print(f"\n{folder}: metrics.json, predictions.parquet, log.csv, encoder.yaml")
     elif arguments.command == "predict":
@@ -32,7 +35,9 @@ def main(arguments: argparse.Namespace) -> int:
         print(out)
     else:
         split = "val" if arguments.command == "validate" else "test"
-        print_metrics(run.evaluate(split, arguments.ckpt_path or "best"), split)
+        metrics = run.evaluate(split, arguments.ckpt_path or "best")
+        if first_rank():
+            print_metrics(metrics, split)
     return 0
 
 

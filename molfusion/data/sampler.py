@@ -117,7 +117,8 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
                 batches += [pooled[i : i + step] for i in range(0, len(pooled), step)]
         # Few molecules are one small batch; and with a cap the longest would otherwise be left out every time.
         if len(left) and (not batches or self.most_pairs is not None):
-            batches.append(left)
+            even = len(left) // self.world * self.world or len(left)  # as many on every rank: losses gather across them
+            batches.append(left[:even])
         return batches
 
     def _halvings(self) -> Indices:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from molfusion.batch import MoleculeBatch, Tokens
 from molfusion.encoders.base import Encoder, Frozen, WeightsError
@@ -20,7 +21,8 @@ class CachedTokens(Frozen):
     """`Frozen(encoder)` that reads the tokens `molfusion export --tokens` stored under the encoder's digest.
 
     The encoder stays inside, unused: parameters, checkpoints and exports are those of `Frozen(encoder)`, and either
-    can take the place of the other. Tokens were computed in float32, whatever precision the rest trains in.
+    can take the place of the other. Tokens were computed in float32, whatever precision the rest trains in, and without
+    padding: in a padded batch the encoder itself rounds otherwise, by about 1e-6, and losses follow.
 
     Args:
         encoder: whose tokens they are.
@@ -31,7 +33,8 @@ class CachedTokens(Frozen):
     def __init__(self, encoder: Encoder, digest: str, dtype: DType = "float32") -> None:
         super().__init__(encoder)
         self.digest = digest
-        self.view = TokensView(digest, dtype)
+        pads = {v.pads for v in encoder.views}
+        self.view = TokensView(digest, dtype, pads="pairs" if "pairs" in pads else "text" if "text" in pads else "")
         self.views = frozenset({self.view})
         self._checked = False
 
@@ -76,9 +79,7 @@ def encoder_digest(encoder: Encoder) -> str:
 
 def _settings(module: nn.Module) -> list[tuple[str, Any]]:
     return sorted(
-        (key, value)
-        for key, value in vars(module).items()
-        if not key.startswith("_") and key not in _PASSING and _plain(value)
+        (key, value) for key, value in vars(module).items() if not key.startswith("_") and key not in _PASSING and _plain(value)
     )
 
 
@@ -89,4 +90,6 @@ def _plain(value: Any) -> bool:
 
 
 def _bytes(value: Tensor) -> Any:
+    if isinstance(value, DTensor):
+        value = value.full_tensor()  # a shard would name another encoder on every rank
     return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molfusion.nn.precision import float32_island
+from molfusion.nn.ranks import gather_rows
 
 Gather = Literal["detached", "gradient"]
 
@@ -49,15 +50,7 @@ def similarity(molecules: Tensor, texts: Tensor) -> Tensor:
 
 def _gathered(x: Tensor, gather: Gather) -> Tensor:
     """The rows of all ranks, in rank order."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return x.detach() if gather == "detached" else x
-    if gather == "gradient":
-        from torch.distributed.nn.functional import all_gather
-
-        return torch.cat(all_gather(x))  # type: ignore[no-untyped-call]
-    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, x.detach().contiguous())
-    return torch.cat(parts)
+    return gather_rows(x.detach() if gather == "detached" else x)
 
 
 def _rank() -> int:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from molfusion.batch import MoleculeBatch
 from molfusion.encoders.base import Encoder, NotApplicable, load_pretrained
 from molfusion.nn.ranks import several_ranks
+from molfusion.sharding import agree_on_buffers, shard
 from molfusion.tasks.schedule import Schedule, WarmupCosine, planned_steps
 from molfusion.views.base import View
 from molfusion.weights.read import read_state
@@ -80,11 +81,13 @@ class Task(L.LightningModule, ABC):
     # -- Lightning -----------------------------------------------------------------------------------
 
     def configure_model(self) -> None:
-        """Published weights arrive here, once, and before any checkpoint."""
+        """Published weights arrive here, once, and before any checkpoint; then they are shared out, if they are to be."""
         load_pretrained(self)
         if self.start is not None:
             self.load_state_dict(read_state(self.start))
             self.start = None
+        if self.device_mesh is not None:
+            shard(self, self.device_mesh)
 
     def training_step(self, batch: MoleculeBatch, index: int) -> Tensor:
         losses = self.losses(batch)
@@ -102,6 +105,9 @@ class Task(L.LightningModule, ABC):
         if unknown := self.weights.keys() - losses.keys():
             raise ValueError(f"weights names {min(unknown)!r}; the losses are {', '.join(losses)}")
         return torch.stack([self.weights.get(name, 1.0) * value for name, value in losses.items()]).sum()
+
+    def on_validation_epoch_start(self) -> None:
+        agree_on_buffers(self)
 
     def validation_step(self, batch: MoleculeBatch, index: int) -> None:
         self._observed.append(self.observe(batch))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from molfusion.errors import MolfusionError
 from molfusion.views.base import Features, View
 
 DType = Literal["float32", "bfloat16", "float16"]
+Pads = Literal["", "pairs", "text"]
 
 # On disk; Arrow has no bfloat16, so its bits are kept as integers.
 _STORED: dict[DType, type[np.generic]] = {"float32": np.float32, "bfloat16": np.int16, "float16": np.float16}
@@ -36,6 +37,8 @@ class TokensView(View):
 
     encoder: str  # encoder_digest() of what made them
     dtype: DType = "float32"
+    # As the encoder's own views, so that training sees the same batches (`data.alike: auto`); no part of the identity.
+    pads: Pads = field(default="", kw_only=True, repr=False, compare=False)  # type: ignore[misc]
 
     prepared: ClassVar[bool] = False
     tools: ClassVar[tuple[str, ...]] = ("torch",)

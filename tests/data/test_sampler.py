@@ -125,3 +125,11 @@ def test_contradictory_orders_are_refused():
         BatchOrder(2, 1, groups=["a", "b"], lengths=[1, 2])
     with pytest.raises(ValueError, match="needs lengths"):
         BatchOrder(2, 1, most_pairs=5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 15])
+def test_ranks_share_a_small_batch_evenly(size):
+    """A contrastive loss gathers features of all ranks, which must be equally many."""
+    shares = [list(BatchOrder(size, 16, rank=rank, world=2)) for rank in range(2)]
+    assert [len(batches) for batches in shares] == [1, 1]
+    assert len(shares[0][0]) == len(shares[1][0]) == max(1, size // 2)
