@@ -59,7 +59,7 @@ def main() -> None:
         apart = [abs(a - b) for a, b in zip(losses["frozen"], losses["cached"], strict=True)]
         print(f"\nbest: frozen {best['frozen']:.2f}, cached {best['cached']:.2f} steps/s: {best['cached'] / best['frozen']:.2f} "
               f"times as fast; the first loss differs by {apart[0]:.2g}, the {len(apart)} by at most {max(apart):.2g} "
-              "(padded batches round otherwise, and the Q-Former draws its negatives by lot)")  # fmt: skip
+              "(the encoder rounds otherwise in padded batches, and training amplifies it)")  # fmt: skip
 
 
 def with_weights(encoder: str, folder: Path) -> Path:

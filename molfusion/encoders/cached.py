@@ -22,7 +22,7 @@ class CachedTokens(Frozen):
 
     The encoder stays inside, unused: parameters, checkpoints and exports are those of `Frozen(encoder)`, and either
     can take the place of the other. Tokens were computed in float32, whatever precision the rest trains in, and without
-    padding: in a padded batch the encoder itself rounds otherwise, by about 1e-6, and losses follow.
+    padding: in a padded batch the encoder itself rounds otherwise, by about 1e-6, which a long training amplifies.
 
     Args:
         encoder: whose tokens they are.
