@@ -97,3 +97,7 @@ def test_targets_of_make_exist():
 def test_files_named_exist():
     for name in set(re.findall(r"\b(?:experiments|docs|data_cards|tests)/[\w./-]+\w", README.read_text())):
         assert (ROOT / name).exists(), name
+
+
+def test_nothing_was_left_blank():
+    assert not re.search(r"@@|TODO|XXX", README.read_text())
