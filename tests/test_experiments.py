@@ -184,9 +184,10 @@ def test_task_runs(path, card, tmp_path):
 
 @of("task")
 def test_tasks_leave_data_and_encoder_open(path):
-    """Each slot is filled once: a task says what is asked, not of whom and on what."""
+    """Each slot is filled once: a task says what is asked, not of whom and on what; it may say which molecules meet."""
     tree = compose([path]).tree
-    assert set(tree) <= {"model", "trainer"}
+    assert set(tree) <= {"model", "trainer", "data"}
+    assert set(tree.get("data", {})) <= {"alike", "together"}
     assert list(open_slots(tree["model"], "model")), f"{name(path)} already has its encoder"
 
 
