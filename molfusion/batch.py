@@ -105,6 +105,7 @@ class MoleculeBatch:
     groups: list[str]
     scopes: list[str]
     pools: list[str]
+    prompts: list[str]
     targets: Tensor  # [B, K] float32, nan = not measured
     views: dict[View, Any]
 
@@ -132,7 +133,7 @@ class MoleculeBatch:
         return {type(v).__name__: a.padding() for v, a in self.views.items() if getattr(a, "mask", None) is not None}
 
     def _with(self, targets: Tensor, views: dict[View, Any]) -> Self:
-        kept = (self.ids, self.smiles, self.texts, self.groups, self.scopes, self.pools)
+        kept = (self.ids, self.smiles, self.texts, self.groups, self.scopes, self.pools, self.prompts)
         return type(self)(*kept, targets=targets, views=views)
 
 

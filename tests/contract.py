@@ -39,6 +39,7 @@ def collate(encoder: Encoder, chosen: list[Record]) -> MoleculeBatch:
         groups=[r.group for r in chosen],
         scopes=[r.scope for r in chosen],
         pools=[r.pool for r in chosen],
+        prompts=[r.prompt for r in chosen],
         targets=torch.tensor([r.targets for r in chosen]),
         views={v: v.collate([v.featurise(r) for r in chosen]) for v in views},
     )

@@ -9,7 +9,7 @@ from molfusion.views.fingerprint import Fingerprints
 
 def batch(views):
     blank = ["a", "b"]
-    return MoleculeBatch(blank, blank, blank, blank, blank, blank, torch.zeros(2, 1), views)
+    return MoleculeBatch(blank, blank, blank, blank, blank, blank, blank, torch.zeros(2, 1), views)
 
 
 def test_pad_fills_on_the_right():

@@ -65,6 +65,7 @@ class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
             groups=[r.group for r in records],
             scopes=[r.scope for r in records],
             pools=[r.pool for r in records],
+            prompts=[r.prompt for r in records],
             targets=torch.from_numpy(targets).reshape(len(records), width),
             views={view: view.collate([self._features(view, r) for r in records]) for view in self.views},
         )

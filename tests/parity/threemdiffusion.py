@@ -22,7 +22,7 @@ def gin_encoder(case: Case, tmp_path) -> None:
     graph = Data(x=io["x"], edge_index=io["edge_index"], edge_attr=io["edge_attr"], batch=io["batch"])
     n = len(io["mask"])
     blank = [""] * n
-    batch = MoleculeBatch(blank, blank, blank, blank, blank, blank, torch.zeros(n, 0), {model.view: graph})
+    batch = MoleculeBatch(blank, blank, blank, blank, blank, blank, blank, torch.zeros(n, 0), {model.view: graph})
     tokens = model(batch)
     close(tokens.mask, io["mask"], "mask")
     close(tokens.x, io["nodes_eval"], "atoms", TOLERANCE)

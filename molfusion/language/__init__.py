@@ -1,0 +1,1 @@
+"""Language models that read molecules as soft tokens."""
