@@ -16,6 +16,7 @@ from molfusion.provenance import source_digest
 from molfusion.report import figures
 from molfusion.report.answers import answers
 from molfusion.report.grid import Grid, as_csv, as_markdown, plain
+from molfusion.report.paired import which_differ
 from molfusion.report.results import Row, Sweep, Table, load
 from molfusion.report.statistics import Interval, chance_interval, interval, lifts
 from molfusion.sweep.plan import slug
@@ -46,7 +47,7 @@ def write(folder: Path) -> Path:
 
 
 def _grids(table: Table) -> list[Grid]:
-    grids = [_main(table), _lifts(table), _cost(table)]
+    grids = [_main(table), _lifts(table), which_differ(table), _cost(table)]
     if table.task == "Retrieval":
         grids[1:1] = [_pools(table), _kinds(table)]
     return [g for g in grids if g.rows]

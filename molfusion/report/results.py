@@ -25,6 +25,7 @@ class Result:
     seed: int | None
     metrics: dict[str, float]
     record: dict[str, Any]  # all of metrics.json
+    means: dict[str, dict[str, tuple[str, float]]] = field(default_factory=dict, repr=False)  # by metric, once asked for
 
     @cached_property
     def predictions(self) -> dict[str, NDArray[Any]]:
@@ -156,9 +157,10 @@ def by_molecule(result: Result, metric: str, targets: list[dict[str, Any]]) -> d
 
     Only for metrics that are means over molecules: R@k, MRR, pool accuracy, `score`, MAE. Others give {}.
     """
-    if "direction" in result.predictions:
-        return _retrieval(result.predictions, metric)
-    return _property(result.predictions, metric, targets)
+    if metric not in result.means:
+        p = result.predictions
+        result.means[metric] = _retrieval(p, metric) if "direction" in p else _property(p, metric, targets)
+    return result.means[metric]
 
 
 def _retrieval(p: dict[str, NDArray[Any]], metric: str) -> dict[str, tuple[str, float]]:

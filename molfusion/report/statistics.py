@@ -48,7 +48,7 @@ class Lift:
 
 def interval(row: Row, metric: str, targets: list[dict[str, Any]]) -> Interval | None:
     """Mean over seeds and molecules; None for a metric that is no mean over molecules."""
-    values, groups = _matrix([by_molecule(r, metric, targets) for r in row.results])
+    values, groups = matrix([by_molecule(r, metric, targets) for r in row.results])
     return None if values.size == 0 else bootstrap(values, groups)
 
 
@@ -73,7 +73,7 @@ def _lift(table: Table, row: Row, other: Row, role: str, metric: str) -> list[Li
         mine, against = by_molecule(result, metric, table.targets), theirs.get(result.seed, {})
         common = mine.keys() & against.keys()
         differences.append({k: (mine[k][0], mine[k][1] - against[k][1]) for k in common})
-    values, groups = _matrix(differences)
+    values, groups = matrix(differences)
     if values.size == 0:
         return []
     found = bootstrap(values, groups)
@@ -85,7 +85,7 @@ def _ratio(a: float | None, b: float | None) -> float | None:
     return a / b if a and b else None
 
 
-def _matrix(by_seed: Sequence[dict[str, tuple[str, float]]]) -> tuple[Matrix, NDArray[np.int64]]:
+def matrix(by_seed: Sequence[dict[str, tuple[str, float]]]) -> tuple[Matrix, NDArray[np.int64]]:
     """[seeds, molecules] values of the molecules that all seeds have, and each molecule's group as a number."""
     by_seed = [s for s in by_seed if s]
     if not by_seed:
