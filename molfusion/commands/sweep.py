@@ -134,7 +134,7 @@ def _write_plan(made: Plan, states: dict[str, Any], out: Path, file: Path, argum
         "cells": [
             {
                 "key": c.key, "table": c.table, "row": c.row, "seed": c.seed,
-                "folder": str(c.folder.relative_to(out)), "needs": c.needs.key if c.needs else None,
+                "folder": str(c.folder.relative_to(out)), "needs": [n.key for n in c.needs.values()],
                 "parts": list(c.parts), "control": c.control,
                 "status": states[c.key].status, "reason": states[c.key].reason,
             }

@@ -130,13 +130,15 @@ def load(folder: Path) -> Sweep:
 
 
 def _total_steps(folder: Path, cells: list[dict[str, Any]]) -> dict[str, int]:
-    """Training steps of each cell together with those of the runs it was built on."""
-    total: dict[str, int] = {}
+    """Training steps of each cell together with those of the runs it was built on, each counted once."""
+    own: dict[str, int] = {}
+    lineage: dict[str, set[str]] = {}
     for cell in cells:  # what is needed comes first
+        key = cell["key"]
         path = folder / cell["folder"] / "metrics.json"
-        own = json.loads(path.read_text())["cost"]["steps"] if path.is_file() else 0
-        total[cell["key"]] = own + total.get(cell["needs"] or "", 0)
-    return total
+        own[key] = json.loads(path.read_text())["cost"]["steps"] if path.is_file() else 0
+        lineage[key] = {key}.union(*(lineage.get(needed, set()) for needed in cell["needs"]))
+    return {key: sum(own[k] for k in keys) for key, keys in lineage.items()}
 
 
 def _result(folder: Path, seed: int | None) -> Result | None:

@@ -67,8 +67,8 @@ def check(cells: Sequence[Cell], allowed: Sequence[str]) -> dict[str, State]:
             except NotApplicable as error:
                 refused[row] = str(error)
         reason = refused.get(row, "")
-        if not reason and cell.needs and states[cell.needs.key].status == "n/a":
-            reason = f"needs {cell.needs.row}, which is n/a"
+        if not reason and (refusing := [n for n in cell.needs.values() if states[n.key].status == "n/a"]):
+            reason = f"needs {refusing[0].row}, which is n/a"
         states[cell.key] = State("n/a", reason) if reason else State()
         if (cell.folder / "metrics.json").is_file():
             states[cell.key] = State("done")
@@ -95,8 +95,8 @@ def execute(
         while True:
             _settle(cells, states, watch)
             for cell in cells:
-                ready = states[cell.key].status == "waiting" and (
-                    cell.needs is None or states[cell.needs.key].status == "done"
+                ready = states[cell.key].status == "waiting" and all(
+                    states[needed.key].status == "done" for needed in cell.needs.values()
                 )
                 if ready and slots:
                     slot = slots.pop(0)
@@ -120,11 +120,11 @@ def execute(
 def _settle(cells: Sequence[Cell], states: dict[str, State], watch: Watch) -> None:
     """A cell whose need cannot be met is not run."""
     for cell in cells:
-        if cell.needs and states[cell.key].status == "waiting":
-            need = states[cell.needs.key]
-            if need.status in {"failed", "n/a"}:
+        for needed in cell.needs.values():
+            need = states[needed.key]
+            if states[cell.key].status == "waiting" and need.status in {"failed", "n/a"}:
                 became = "failed" if need.status == "failed" else "is n/a"
-                states[cell.key] = State("n/a", f"needs {cell.needs.row}, which {became}: {need.reason}")
+                states[cell.key] = State("n/a", f"needs {needed.row}, which {became}: {need.reason}")
                 watch(cell, states[cell.key])
 
 

@@ -11,7 +11,8 @@ tables:
     rows:
       GIN: {set: {model.encoder: ../encoders/tiny/gin.yaml}}
       QFormer(GIN):
-        needs: retrieval/GIN                # that row's export, same seed, fills {needs}
+        needs: retrieval/GIN                # that row's export, same seed, fills {needs}; of several rows:
+                                            # {query: Image, context: E3FP} fill {query} and {context}
         set: {model.encoder: ../encoders/tiny/qformer_gin.yaml, model.encoder.encoder: "{needs}/encoder.yaml"}
         parts: [GIN]                        # lift is measured against the best of these
         control: GIN, continued             # and beside it against this one, matched in steps and parameters
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from molfusion.config import Composed, ConfigError, compose, digest
-from molfusion.sweep.rows import Row, Specs
+from molfusion.sweep.rows import Row, Specs, needed_rows
 from molfusion.sweep.rows import rows as rows_of_table
 from molfusion.sweep.spec import near, read
 
@@ -46,7 +47,7 @@ class Cell:
     seed: int
     config: Composed
     folder: Path
-    needs: Cell | None = None
+    needs: dict[str, Cell] = field(default_factory=dict)  # by the name under which `set` asks for them
     parts: tuple[str, ...] = ()
     control: str = ""
 
@@ -131,14 +132,7 @@ def _cell(
     overrides: Sequence[str],
 ) -> Cell:
     where = f"{file}: tables.{name}.rows.{row.label}"
-    needed = str(row.spec.get("needs") or "")
-    needs = None
-    if needed:
-        needs = cells.get(f"{name}/{needed}/{seed}") or cells.get(f"{needed}/{seed}")
-        if needs is None:
-            known = {key.rpartition("/")[0] for key in cells}
-            hint = near(f"{name}/{needed}", known) or near(needed, known)
-            raise ConfigError(f"{where}.needs: no row {needed!r} before this one{hint}")
+    needs = {slot: _needed(needed, name, seed, cells, where) for slot, needed in needed_rows(row.spec).items()}
     layers = [spec, table, row.spec]
     files = [path for layer in layers for path in layer.get("config", [])]
     settings: list[Any] = [("seed_everything", seed)]
@@ -155,19 +149,31 @@ def _cell(
     return Cell(name, row.label, seed, config, folder, needs, parts, control)
 
 
-def _filled(value: Any, needs: Cell | None, where: str) -> Any:
+def _needed(needed: str, table: str, seed: int, cells: Mapping[str, Cell], where: str) -> Cell:
+    """That row's run of the same seed, of this table or of the one it names."""
+    found = cells.get(f"{table}/{needed}/{seed}") or cells.get(f"{needed}/{seed}")
+    if found is None:
+        known = {key.rpartition("/")[0] for key in cells}
+        hint = near(f"{table}/{needed}", known) or near(needed, known)
+        raise ConfigError(f"{where}.needs: no row {needed!r} before this one{hint}")
+    return found
+
+
+def _filled(value: Any, needs: Mapping[str, Cell], where: str) -> Any:
     """`{needs}/encoder.yaml` as the fragment that the needed run will export; its weights come later."""
-    if not (isinstance(value, str) and "{needs}" in value):
+    if not (isinstance(value, str) and (asked := re.match(r"\{(\w+)\}", value))):
         return value
-    if needs is None:
-        raise ConfigError(f"{where}: {value!r} without `needs`")
-    match = re.fullmatch(r"\{needs\}/(\w+)\.yaml", value)
+    slot = asked[1]
+    if slot not in needs:
+        raise ConfigError(f"{where}: {value!r} without `needs`" + (f" of that name: {', '.join(needs)}" if needs else ""))
+    match = re.fullmatch(r"\{\w+\}/(\w+)\.yaml", value)
     if match is None:
-        raise ConfigError(f"{where}: {value!r}: expected {{needs}}/encoder.yaml")
+        raise ConfigError(f"{where}: {value!r}: expected {{{slot}}}/encoder.yaml")
     from molfusion.describe import exported_fragment
 
     # Named by the needed run, not by a path that may not exist yet: the digest holds wherever the sweep runs.
-    return exported_fragment(needs.config.tree, match[1], f"run:{needs.folder.name}/{match[1]}.safetensors")
+    cell = needs[slot]
+    return exported_fragment(cell.config.tree, match[1], f"run:{cell.folder.name}/{match[1]}.safetensors")
 
 
 def _kept(cells: list[Cell], only: Mapping[str, set[str]]) -> list[Cell]:
@@ -184,11 +190,13 @@ def _kept(cells: list[Cell], only: Mapping[str, set[str]]) -> list[Cell]:
     keep: set[str] = set()
     for cell in cells:
         if chosen(cell):
-            current: Cell | None = cell
-            while current is not None:
-                keep.add(current.key)
-                current = current.needs
+            keep |= {c.key for c in ancestry(cell)}
     return [c for c in cells if c.key in keep]
+
+
+def ancestry(cell: Cell) -> list[Cell]:
+    """The cell, and all that it is built on."""
+    return [cell, *(c for needed in cell.needs.values() for c in ancestry(needed))]
 
 
 def slug(label: str) -> str:
@@ -198,11 +206,7 @@ def slug(label: str) -> str:
 
 def resolved(cell: Cell) -> Composed:
     """The cell's config with `run:…` replaced by the files that the needed run has written by now."""
-    homes = {}
-    current = cell.needs
-    while current is not None:
-        homes[current.folder.name] = current.folder
-        current = current.needs
+    homes = {c.folder.name: c.folder for c in ancestry(cell)}
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):

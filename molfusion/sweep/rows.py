@@ -58,6 +58,12 @@ def rows(file: Path, name: str, table: Mapping[str, Any], earlier: Mapping[str, 
             yield Row(_marked(label, marks) or name, _at(spec, name, specs, marks), point)
 
 
+def needed_rows(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The rows that a row is built on, by the name that stands in braces where their exports go."""
+    needs = spec.get("needs") or {}
+    return {str(k): str(v) for k, v in needs.items()} if isinstance(needs, Mapping) else {"needs": str(needs)}
+
+
 def _names(spec: Mapping[str, Any], key: str) -> list[str]:
     value = spec.get(key) or []
     return [str(v) for v in value] if isinstance(value, list) else [str(value)]
@@ -70,8 +76,9 @@ def _marked(label: str, marks: Sequence[str]) -> str:
 def _at(spec: Mapping[str, Any], name: str, specs: Specs, marks: Sequence[str]) -> Mapping[str, Any]:
     """What a row says at one point of the axes: the rows of its own table that it names are meant at that point too."""
     out = dict(spec)
-    if (needs := str(spec.get("needs", "")).removeprefix(f"{name}/")) in specs:
-        out["needs"] = _marked(needs, marks)
+    if needed := needed_rows(spec):
+        own = {slot: label.removeprefix(f"{name}/") for slot, label in needed.items()}
+        out["needs"] = {slot: _marked(own[slot], marks) if own[slot] in specs else label for slot, label in needed.items()}
     if "parts" in spec:
         out["parts"] = [_marked(part, marks) for part in _names(spec, "parts")]
     if spec.get("control"):

@@ -28,7 +28,7 @@ def test_same_graph_pools_count_their_own_queries(tmp_path):
     cost = {**dict.fromkeys(names, 1), "padding": {}}
     (home / "metrics.json").write_text(json.dumps({"task": "Retrieval", "metrics": metrics, "cost": cost}))
     cell = {
-        "key": "t/A/0", "table": "t", "row": "A", "seed": 0, "folder": "t/A", "needs": None, "parts": [],
+        "key": "t/A/0", "table": "t", "row": "A", "seed": 0, "folder": "t/A", "needs": [], "parts": [],
         "control": "", "status": "done", "reason": "",
     }  # fmt: skip
     plan = {"title": "", "about": "", "file": "", "command": "", "seeds": [0], "cells": [cell]}

@@ -113,17 +113,17 @@ def test_a_curve_takes_the_later_value_of_a_step_logged_twice(tmp_path):
 
 
 def test_load_counts_earlier_stages_and_keeps_what_is_missing(tmp_path):
-    def cell(row, seed, needs=None, status="done", reason=""):
+    def cell(row, seed, needs=(), status="done", reason=""):
         return {
             "key": f"t/{row}/{seed}", "table": "t", "row": row, "seed": seed, "folder": f"t/{row}/{seed}",
-            "needs": needs, "parts": [], "control": "", "status": status, "reason": reason,
+            "needs": list(needs), "parts": [], "control": "", "status": status, "reason": reason,
         }  # fmt: skip
 
     plan = {
         "title": "T", "about": "", "file": "f", "command": "c", "seeds": [0, 1],
         "tables": [{"name": "t", "about": "", "headline": [], "baselines": ["chance", "ridge"]}],
         "cells": [
-            cell("A", 0), cell("A", 1, status="failed", reason="why"), cell("B", 0, "t/A/0"), cell("C", 0, "t/B/0"),
+            cell("A", 0), cell("A", 1, status="failed", reason="why"), cell("B", 0, ["t/A/0"]), cell("C", 0, ["t/B/0"]),
         ],
     }  # fmt: skip
     (tmp_path / "plan.json").write_text(json.dumps(plan))

@@ -93,12 +93,12 @@ def test_a_chain_is_in_order_and_filled(tmp_path):
     cells = by_key(made)
     for cell in made.cells:
         assert cell.config.tree["seed_everything"] == cell.seed
-        if cell.needs:
-            assert cell.needs.seed == cell.seed
-            assert keys.index(cell.needs.key) < keys.index(cell.key)
+        for needed in cell.needs.values():
+            assert needed.seed == cell.seed
+            assert keys.index(needed.key) < keys.index(cell.key)
     first, fused, probed = (cells[k] for k in ("retrieval/FP/7", "retrieval/QFormer(FP)/7", "property/QFormer(FP)/7"))
-    assert fused.needs is first
-    assert probed.needs is fused
+    assert fused.needs == {"needs": first}
+    assert probed.needs == {"needs": fused}
     # The slot holds the needed run's encoder, restored from weights that do not exist yet …
     filled = fused.config.tree["model"]["init_args"]["encoder"]["init_args"]["encoder"]
     assert filled["class_path"] == "molfusion.encoders.restore"
@@ -119,7 +119,7 @@ def test_rows_of_inherits_parts_and_control(tmp_path):
         cell = cells[f"{table}/QFormer(FP)/0"]
         assert (cell.parts, cell.control) == (("FP",), "FP, longer")
         assert cells[f"{table}/FP/0"].parts == ()
-    assert cells["property/Own/0"].needs is None
+    assert cells["property/Own/0"].needs == {}
     assert "no table 'retrieva' before this one; did you mean 'retrieval'?" in mistake(
         tmp_path, {"retrieval": TABLE, "property": {"rows_of": {"table": "retrieva"}}}
     )
@@ -146,7 +146,26 @@ def test_a_row_that_names_what_is_not_there(row, expected, tmp_path):
 def test_labels_with_a_slash_are_found_in_their_own_table_first(tmp_path):
     rows = {"a/b": {}, "c": {"needs": "a/b", "set": {"model.text": "{needs}/text.yaml"}}}
     cells = by_key(planned(tmp_path, {"t": {"set": {"model": RETRIEVAL}, "rows": rows}}))
-    assert cells["t/c/0"].needs is cells["t/a/b/0"]
+    assert cells["t/c/0"].needs["needs"] is cells["t/a/b/0"]
+
+
+def test_a_row_built_on_two(tmp_path):
+    """Each name in braces is filled by its own row; steps and `--only` know both."""
+    parts = {"query": "FP", "context": "FP, longer"}
+    fused = {"model.encoder": "{query}/encoder.yaml", "model.text": "{context}/text.yaml"}
+    rows = {**ROWS, "Both": {"needs": parts, "set": fused}}
+    cells = by_key(planned(tmp_path, {"t": {"set": {"model": RETRIEVAL}, "rows": rows}}))
+    both = cells["t/Both/0"]
+    assert {slot: cell.key for slot, cell in both.needs.items()} == {"query": "t/FP/0", "context": "t/FP, longer/0"}
+    model = both.config.tree["model"]["init_args"]
+    first, second = cells["t/FP/0"].folder.name, cells["t/FP, longer/0"].folder.name
+    assert model["encoder"]["init_args"]["weights"] == f"run:{first}/encoder.safetensors"
+    assert model["text"]["init_args"]["weights"] == f"run:{second}/text.safetensors"
+    homes = resolved(both).tree["model"]["init_args"]["encoder"]["init_args"]["weights"]
+    assert homes == str((cells["t/FP/0"].folder / "encoder.safetensors").resolve())
+    expected = "'{other}/encoder.yaml' without `needs` of that name: query, context"
+    bad = {**ROWS, "Both": {"needs": parts, "set": {"model.encoder": "{other}/encoder.yaml"}}}
+    assert expected in mistake(tmp_path, {"t": {"set": {"model": RETRIEVAL}, "rows": bad}})
 
 
 def test_axes_make_a_product(tmp_path):
@@ -176,8 +195,8 @@ def test_along_axes_a_fusion_has_its_parts_at_the_same_point(tmp_path):
         for name in ("t", "p"):
             fused = cells[f"{name}/QFormer(FP) {point}/0"]
             assert (fused.parts, fused.control) == ((f"FP {point}",), f"FP, longer {point}")
-        assert cells[f"t/QFormer(FP) {point}/0"].needs is cells[f"t/FP {point}/0"]
-        assert cells[f"p/FP {point}/0"].needs is cells[f"t/FP {point}/0"]
+        assert cells[f"t/QFormer(FP) {point}/0"].needs["needs"] is cells[f"t/FP {point}/0"]
+        assert cells[f"p/FP {point}/0"].needs["needs"] is cells[f"t/FP {point}/0"]
 
 
 def test_only_keeps_what_is_needed(tmp_path):
