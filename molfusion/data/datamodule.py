@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from molfusion.batch import MoleculeBatch, Record, Target
+from molfusion.data.borrow import How, donors
 from molfusion.data.card import Card, CardError, load_card
 from molfusion.data.prepare import Summary, prepare
 from molfusion.data.records import Dropped, Records, load_records, with_scope
@@ -33,6 +34,7 @@ class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
         views: to put into each batch.
         sentences: how many sentences of each caption to keep, drawn anew each epoch; None: all.
         seed: of that draw.
+        borrowed: views that molecules show of others, and how (see `donors`).
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
         views: Iterable[View],
         sentences: int | None = None,
         seed: int = 0,
+        borrowed: Mapping[View, How] | None = None,
     ) -> None:
         self.records = records
+        self._donors = {view: donors(records, how, seed) for view, how in (borrowed or {}).items()}
         self.views = sorted(views, key=repr)
         self.stores = stores
         self.sentences, self.seed = sentences, seed
@@ -56,6 +60,7 @@ class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
 
     def __getitems__(self, indices: Sequence[tuple[int, int]]) -> MoleculeBatch:
         records = [self._drawn(i, epoch) for i, epoch in indices]
+        shown = {view: [self.records[d[i]] for i, _ in indices] for view, d in self._donors.items()}
         width = max((len(r.targets) for r in records), default=0)
         targets = np.array([r.targets or (np.nan,) * width for r in records], dtype=np.float32)
         return MoleculeBatch(
@@ -67,7 +72,7 @@ class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
             pools=[r.pool for r in records],
             prompts=[r.prompt for r in records],
             targets=torch.from_numpy(targets).reshape(len(records), width),
-            views={view: view.collate([self._features(view, r) for r in records]) for view in self.views},
+            views={v: v.collate([self._features(v, r) for r in shown.get(v, records)]) for v in self.views},
         )
 
     def _features(self, view: View, record: Record) -> Features:
@@ -146,6 +151,7 @@ class MoleculeData(L.LightningDataModule):
         self.records: dict[str, list[Record]] = {}
         self.dropped: list[Dropped] = []
         self.summaries: list[Summary] = []
+        self.borrowed: dict[View, How] = {}  # in evaluation: which views to take from other molecules
         self.on_progress: Any = None  # (view, done, total) -> None, set by the command line
 
     # -- filling and opening the store ---------------------------------------------------------------
@@ -239,7 +245,8 @@ class MoleculeData(L.LightningDataModule):
     def _loader(self, records: list[Record], shuffle: bool) -> ResumableLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         stores = {v: s for v, s in self._stores.items() if v in self.views}
-        dataset = MoleculeDataset(records, stores, self.views, self.sentences if shuffle else None, self.seed)
+        sentences, borrowed = (self.sentences, None) if shuffle else (None, self.borrowed)
+        dataset = MoleculeDataset(records, stores, self.views, sentences, self.seed, borrowed)
         groups = [r.group for r in records] if shuffle and self.together else None
         lengths = self._lengths(records) if shuffle and not self.together else None
         cap = None if lengths is None else self.most_pairs
