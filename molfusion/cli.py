@@ -63,6 +63,13 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     _composed(command)
 
 
+def _add_test(command: argparse.ArgumentParser) -> None:
+    _add_run(command)
+    command.add_argument(
+        "--reliance", action="store_true", help="also without each input in turn: another molecule's, a blank, its twin's"
+    )
+
+
 def _add_predict(command: argparse.ArgumentParser) -> None:
     _add_run(command)
     command.add_argument("--out", metavar="FILE", help=".csv or .parquet; by default predicted.parquet in the run's folder")
@@ -112,7 +119,7 @@ def _add_cards(command: argparse.ArgumentParser) -> None:
 
 
 _ADD = {
-    "fit": _add_run, "validate": _add_run, "test": _add_run, "predict": _add_predict, "prepare": _add_prepare,
+    "fit": _add_run, "validate": _add_run, "test": _add_test, "predict": _add_predict, "prepare": _add_prepare,
     "sweep": _add_sweep, "report": _add_report, "export": _add_export, "cards": _add_cards,
 }  # fmt: skip
 

@@ -57,7 +57,7 @@ class Run:
         if finished is not None:
             return finished
         meter = Meter()
-        built = self._build([meter, *self._checkpoints()])
+        built = self.built([meter, *self._checkpoints()])
         last = resume or self.folder / "checkpoints" / "last.ckpt"
         started = time.time()
         torch.manual_seed(int(self.config.tree.get("seed_everything") or 0))
@@ -65,7 +65,7 @@ class Run:
             built.task, built.data, ckpt_path=last if last.is_file() else None, weights_only=True
         )
         best = self.folder / "checkpoints" / "best.ckpt"
-        metrics = {**self._score(built, "val", best), **self._score(built, "test", best)}
+        metrics = {**self.score(built, "val", best), **self.score(built, "test", best)}
         result = self._result(built, metrics, meter, started)
         export_encoders(self.folder, built.task, self.config)
         if built.trainer.is_global_zero:
@@ -76,8 +76,8 @@ class Run:
 
     def evaluate(self, split: str, checkpoint: str) -> dict[str, float]:
         """Metrics of a checkpoint (`best`, `last` or a file) on `val` or `test`."""
-        built = self._build([])
-        metrics = self._score(built, split, self.checkpoint(checkpoint))
+        built = self.built()
+        metrics = self.score(built, split, self.checkpoint(checkpoint))
         if built.trainer.is_global_zero:
             self._write_predictions(built, self.folder / f"{split}-{built.data.card.name}.parquet")
         return metrics
@@ -129,10 +129,12 @@ class Run:
             return []
         return checkpoints(self.folder, "val/score", CHECKPOINT_EVERY)
 
-    def _build(self, callbacks: Sequence[L.Callback]) -> Built:
+    def built(self, callbacks: Sequence[L.Callback] = ()) -> Built:
+        """Trainer, task and data of the run's config."""
         return build(self.config, self.folder, [*callbacks, *self.callbacks], self.allowed)
 
-    def _score(self, built: Built, split: str, checkpoint: Path) -> dict[str, float]:
+    def score(self, built: Built, split: str, checkpoint: Path) -> dict[str, float]:
+        """Metrics of a checkpoint on `val` or `test`."""
         loop = built.trainer.validate if split == "val" else built.trainer.test
         path = checkpoint if checkpoint.is_file() else None
         (found,) = loop(built.task, datamodule=built.data, ckpt_path=path, weights_only=True, verbose=False)

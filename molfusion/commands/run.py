@@ -18,6 +18,7 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     from molfusion.nn.ranks import first_rank
     from molfusion.progress import bars, print_metrics
+    from molfusion.reliance import reliance
     from molfusion.rows import write_rows
     from molfusion.runner import Run, run_folder
 
@@ -38,7 +39,21 @@ def main(arguments: argparse.Namespace) -> int:
         metrics = run.evaluate(split, arguments.ckpt_path or "best")
         if first_rank():
             print_metrics(metrics, split)
+        if getattr(arguments, "reliance", False):
+            _print_reliance(metrics, reliance(run, checkpoint=arguments.ckpt_path or "best"))
     return 0
+
+
+def _print_reliance(whole: dict[str, float], without: dict[str, dict[str, dict[str, float]]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("input", "shown instead", "score", "without it", "drop")
+    for view, ways in without.items():
+        for how, metrics in ways.items():
+            before, after = whole["test/score"], metrics["test/score"]
+            table.add_row(view, how, f"{before:.4f}", f"{after:.4f}", f"{before - after:+.4f}")
+    Console().print(table)
 
 
 def composed(arguments: argparse.Namespace) -> Composed:

@@ -31,7 +31,9 @@ def donors(records: Sequence[Record], how: How, seed: int = 0) -> NDArray[np.int
     out = np.arange(len(records))
     if how == "twin":
         for members in groups:
-            out[members] = np.roll(members, 1)
+            first = {records[i].id: i for i in reversed(members)}  # a record can be there once more, with part of its text
+            following = dict(zip(first, [*list(first)[1:], next(iter(first))], strict=True))
+            out[members] = [first[following[records[i].id]] for i in members]
         return out
     order = np.random.default_rng(seed).permutation(len(groups))
     line = np.array([i for g in order for i in groups[g]], dtype=np.int64)

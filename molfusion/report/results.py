@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -30,8 +31,22 @@ class Result:
     @cached_property
     def predictions(self) -> dict[str, NDArray[Any]]:
         """Columns of the test split's predictions."""
-        table = pq.read_table(self.folder / "predictions.parquet", filters=[("split", "=", "test")])
-        return {name: table[name].to_numpy() for name in table.column_names}
+        return _columns(pq.read_table(self.folder / "predictions.parquet", filters=[("split", "=", "test")]))
+
+    @cached_property
+    def without(self) -> dict[tuple[str, str], Result]:
+        """The same model with an input taken away, by (input, how): results to compare with this one."""
+        path = self.folder / "reliance.json"
+        if not path.is_file():
+            return {}
+        rows = _columns(pq.read_table(self.folder / "reliance.parquet"))
+        found = {}
+        for view, ways in json.loads(path.read_text()).items():
+            for how, metrics in ways.items():
+                result = found[view, how] = Result(self.folder, self.seed, metrics, self.record)
+                chosen = (rows["view"] == view) & (rows["how"] == how)
+                result.predictions = {name: column[chosen] for name, column in rows.items()}
+        return found
 
     @cached_property
     def curve(self) -> dict[str, tuple[list[int], list[float]]]:
@@ -141,6 +156,10 @@ def _total_steps(folder: Path, cells: list[dict[str, Any]]) -> dict[str, int]:
     return {key: sum(own[k] for k in keys) for key, keys in lineage.items()}
 
 
+def _columns(table: pa.Table) -> dict[str, NDArray[Any]]:
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
 def _result(folder: Path, seed: int | None) -> Result | None:
     path = folder / "metrics.json"
     if not path.is_file():
@@ -157,11 +176,14 @@ def _reason(folder: Path) -> str:
 def by_molecule(result: Result, metric: str, targets: list[dict[str, Any]]) -> dict[str, tuple[str, float]]:
     """Molecule id -> (its group, what it adds to the metric), higher is better.
 
-    Only for metrics that are means over molecules: R@k, MRR, pool accuracy, `score`, MAE. Others give {}.
+    Only for metrics that are means over molecules: R@k, MRR, pool accuracy, `score`, MAE, columns. Others give {}.
     """
     if metric not in result.means:
         p = result.predictions
-        result.means[metric] = _retrieval(p, metric) if "direction" in p else _property(p, metric, targets)
+        if "direction" in p:
+            result.means[metric] = _retrieval(p, metric)
+        else:
+            result.means[metric] = _property(p, metric, targets) if "measured" in p else _column(p, metric)
     return result.means[metric]
 
 
@@ -182,6 +204,11 @@ def _retrieval(p: dict[str, NDArray[Any]], metric: str) -> dict[str, tuple[str, 
     else:
         return {}
     return _mean_by_id(p["id"][chosen], p["group"][chosen], values)
+
+
+def _column(p: dict[str, NDArray[Any]], metric: str) -> dict[str, tuple[str, float]]:
+    """Rows that say themselves what they add: a column a metric."""
+    return _mean_by_id(p["id"], p["group"], p[metric]) if metric in p else {}
 
 
 def _property(

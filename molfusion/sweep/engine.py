@@ -7,7 +7,6 @@ started again, every unfinished run continues from its last checkpoint.
 from __future__ import annotations
 
 import ctypes
-import json
 import multiprocessing as mp
 import os
 import signal
@@ -26,6 +25,7 @@ import torch
 from molfusion.build import build
 from molfusion.encoders.base import NotApplicable
 from molfusion.errors import MolfusionError
+from molfusion.reliance import RESULT, reliance
 from molfusion.runner import Run
 from molfusion.sweep.plan import Cell, resolved
 from molfusion.tasks.schedule import planned_steps
@@ -70,7 +70,7 @@ def check(cells: Sequence[Cell], allowed: Sequence[str]) -> dict[str, State]:
         if not reason and (refusing := [n for n in cell.needs.values() if states[n.key].status == "n/a"]):
             reason = f"needs {refusing[0].row}, which is n/a"
         states[cell.key] = State("n/a", reason) if reason else State()
-        if (cell.folder / "metrics.json").is_file():
+        if finished(cell):
             states[cell.key] = State("done")
     return states
 
@@ -169,7 +169,10 @@ def _child(pipe: Connection, cell: Cell, slot: int, jobs: int, allowed: tuple[st
     error = cell.folder / "error.txt"
     error.unlink(missing_ok=True)
     try:
-        Run(resolved(cell), cell.folder, [Steps(pipe)], allowed).fit()
+        run = Run(resolved(cell), cell.folder, [Steps(pipe)], allowed)
+        run.fit()
+        if cell.reliance:
+            reliance(run, cell.reliance)
     except NotApplicable as reason:
         pipe.send(("n/a", str(reason)))
     except BaseException as reason:
@@ -206,6 +209,12 @@ def _die_with_parent() -> None:
             os._exit(1)
 
 
+def finished(cell: Cell) -> bool:
+    """Whether all that is asked of the cell is on disk."""
+    asked = ["metrics.json", RESULT] if cell.reliance else ["metrics.json"]
+    return all((cell.folder / name).is_file() for name in asked)
+
+
 def unrestored(cell: Cell) -> Any:
     """The cell's config as if nothing were restored: what it needs has not run yet."""
     from molfusion.config import Composed
@@ -216,12 +225,3 @@ def unrestored(cell: Cell) -> Any:
 
 def _first_line(path: Path) -> str:
     return path.read_text().splitlines()[0]
-
-
-def load_result(cell: Cell) -> dict[str, Any] | None:
-    """metrics.json of a finished cell."""
-    path = cell.folder / "metrics.json"
-    if not path.is_file():
-        return None
-    result: dict[str, Any] = json.loads(path.read_text())
-    return result

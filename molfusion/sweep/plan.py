@@ -18,6 +18,7 @@ tables:
         control: GIN, continued             # and beside it against this one, matched in steps and parameters
     axes: {model.width: [64, 256]}          # a product: each row once for every combination
     baselines: [chance, ridge]
+    reliance: [shuffle, blank, twin]        # of every row with parts: what it loses without each of its inputs
   property:
     rows_of: {table: retrieval, set: {model.encoder.encoder: "{needs}/encoder.yaml"}}   # one for each of that table's
 ```
@@ -33,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from molfusion.config import Composed, ConfigError, compose, digest
+from molfusion.data.borrow import How
 from molfusion.sweep.rows import Row, Specs, needed_rows
 from molfusion.sweep.rows import rows as rows_of_table
 from molfusion.sweep.spec import near, read
@@ -50,6 +52,7 @@ class Cell:
     needs: dict[str, Cell] = field(default_factory=dict)  # by the name under which `set` asks for them
     parts: tuple[str, ...] = ()
     control: str = ""
+    reliance: tuple[How, ...] = ()  # in which ways its inputs are taken away once it is trained
 
     @property
     def key(self) -> str:
@@ -146,7 +149,8 @@ def _cell(
         raise ConfigError(f"{where}: {error}") from error
     parts, control = tuple(row.spec.get("parts", ())), str(row.spec.get("control", ""))
     folder = out / name / slug(row.label) / f"seed{seed}-{digest(config.tree)[:8]}"
-    return Cell(name, row.label, seed, config, folder, needs, parts, control)
+    asked = tuple(table.get("reliance", ())) if parts else ()  # of fusions: the question is which input they use
+    return Cell(name, row.label, seed, config, folder, needs, parts, control, asked)
 
 
 def _needed(needed: str, table: str, seed: int, cells: Mapping[str, Cell], where: str) -> Cell:

@@ -10,13 +10,14 @@ from typing import Any
 import yaml
 
 from molfusion.config import ConfigError
+from molfusion.data.borrow import HOWS
 
 TOP = {"title", "about", "seeds", "config", "set", "tables"}
-TABLE = {"about", "config", "set", "rows", "rows_of", "axes", "baselines", "headline"}
+TABLE = {"reliance", "about", "config", "set", "rows", "rows_of", "axes", "baselines", "headline"}
 ROW = {"config", "set", "needs", "parts", "control", "about"}
 
 _MAPPINGS = {"set", "tables", "rows", "rows_of", "axes"}
-_LISTS = {"seeds", "config", "baselines", "headline", "parts"}
+_LISTS = {"seeds", "config", "baselines", "headline", "parts", "reliance"}
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def read(file: Path) -> dict[str, Any]:
         for axis, values in table.get("axes", {}).items():
             if not isinstance(values, list) or not values:
                 raise ConfigError(f"{file}: {where}.axes.{axis}: expected a list of values, found {values!r}")
+        if wrong := [str(h) for h in table.get("reliance", []) if h not in HOWS]:
+            raise ConfigError(f"{file}: {where}.reliance: {wrong[0]!r} is unknown; there are {', '.join(HOWS)}")
         for label, row in table.get("rows", {}).items():
             _check(file, f"{where}.rows.{label}", row, ROW)
     return spec

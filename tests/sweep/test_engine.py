@@ -19,6 +19,7 @@ TABLES = {
     "retrieval": {
         "set": {"model": RETRIEVAL},
         "baselines": ["chance"],
+        "reliance": ["shuffle", "blank"],
         "rows": {
             "Alone": {"set": {"model.text": None}},  # the first row of all: baselines must not depend on it
             "FP": {},
@@ -70,6 +71,22 @@ def test_a_failing_cell_stands_alone(done):
     assert error.splitlines()[0] == TYPO
     assert "Traceback" in error
     assert not (out / cells["retrieval/Broken/0"]["folder"] / "metrics.json").exists()
+
+
+def test_a_fusion_is_asked_which_input_it_uses(done):
+    """Blank fingerprints are all alike: retrieval can only guess; the unfused row is not asked."""
+    _, out, _, _, cells = done
+    folder = out / cells["retrieval/QFormer(FP)/0"]["folder"]
+    found = json.loads((folder / "reliance.json").read_text())
+    assert {view: set(ways) for view, ways in found.items()} == {"fingerprint": {"shuffle", "blank"}}
+    chance = json.loads((out / "retrieval" / "baseline-chance" / "metrics.json").read_text())["metrics"]
+    assert found["fingerprint"]["blank"]["test/t2m/MRR"] == pytest.approx(chance["test/t2m/MRR"])
+    whole = json.loads((folder / "metrics.json").read_text())["metrics"]
+    assert found["fingerprint"]["shuffle"].keys() == {k for k in whole if k.startswith("test/")}
+    assert not (out / cells["retrieval/FP/0"]["folder"] / "reliance.json").exists()
+    page = (out / "report.md").read_text()
+    assert "### Is each input used" in page
+    assert "| QFormer(FP) | fingerprint | another molecule's (shuffle) |" in page
 
 
 def test_reasons_are_told_along_the_chain(done):
