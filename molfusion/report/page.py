@@ -17,6 +17,7 @@ from molfusion.report import figures
 from molfusion.report.answers import answers
 from molfusion.report.grid import Grid, as_csv, as_markdown, plain
 from molfusion.report.paired import which_differ
+from molfusion.report.published import beside
 from molfusion.report.reliance import is_used
 from molfusion.report.results import Row, Sweep, Table, load
 from molfusion.report.statistics import Interval, chance_interval, interval, lifts
@@ -48,7 +49,7 @@ def write(folder: Path) -> Path:
 
 
 def _grids(table: Table) -> list[Grid]:
-    grids = [_main(table), _lifts(table), which_differ(table), is_used(table), _cost(table)]
+    grids = [_main(table), _lifts(table), which_differ(table), is_used(table), beside(table), _cost(table)]
     if table.task == "Retrieval":
         grids[1:1] = [_pools(table), _kinds(table)]
     return [g for g in grids if g.rows]

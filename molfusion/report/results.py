@@ -94,6 +94,11 @@ class Table:
     def task(self) -> str:
         return next((str(r.record["task"]) for row in self.rows for r in row.results if "task" in r.record), "")
 
+    @property
+    def card(self) -> str:
+        """Name of the data card."""
+        return next((str(r.record["data"]["card"]) for row in self.rows for r in row.results if "data" in r.record), "")
+
     def row(self, label: str) -> Row | None:
         return next((r for r in self.rows if r.label == label), None)
 
