@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,20 @@ class Published:
     source: str
     metrics: list[str]
     rows: dict[str, list[float | None]]
+    by_card: bool = False  # a column a card, all of one metric
+
+    def on(self, card: str) -> Published:
+        """What it says of one card."""
+        if not self.by_card or card not in self.cards:
+            return self
+        rows = {label: [values[self.cards.index(card)]] for label, values in self.rows.items()}
+        return replace(self, cards=[card], rows=rows, by_card=False)
 
     def reason(self, table: Table) -> str:
         """Why these rows cannot stand beside the table's; nothing if they can."""
         card = table.card
         if card not in self.cards:
-            return f"theirs are on {' or '.join(self.cards) or 'data that no card of ours reads'}, ours on {card}"
+            return f"theirs are on {', '.join(self.cards) or 'data that no card of ours reads'}, ours on {card}"
         known = {m.removeprefix("test/") for row in table.rows for r in row.results for m in r.metrics}
         return "" if known & set(self.metrics) else f"ours does not report {', '.join(self.metrics)}"
 
@@ -39,33 +47,21 @@ class Published:
 @cache
 def published() -> list[Published]:
     """All of them, from the file that ships with the package."""
-    return [p for given in yaml.safe_load(_FILE.read_text(encoding="utf-8")) for p in _tables(dict(given))]
-
-
-def _tables(given: dict[str, Any]) -> list[Published]:
-    """One, or with `by_card` one for each of its cards, whose columns they are."""
-    if not given.pop("by_card", False):
-        return [Published(**given)]
-    rows = given.pop("rows")
-    return [
-        Published(**{**given, "name": f"{given['name']}, {card}", "cards": [card]}, rows={k: [v[i]] for k, v in rows.items()})
-        for i, card in enumerate(given["cards"])
-    ]
+    return [Published(**given) for given in yaml.safe_load(_FILE.read_text(encoding="utf-8"))]
 
 
 def beside(table: Table) -> Grid:
     """Published rows of the same task: their numbers where they compare, and why the others do not."""
     rows: list[list[str]] = []
-    for printed in published():
-        if printed.task != table.task or not table.card:
-            continue
+    asked = [p.on(table.card) for p in published() if p.task == table.task and table.card]
+    for printed in asked:
         if reason := printed.reason(table):
             rows.append([printed.name, "not shown", reason, printed.source])
             continue
         rows += [[printed.name, label, _told(printed.metrics, values), printed.source] for label, values in printed.rows.items()]
         ours = [row for row in table.rows if row.results]
         rows += [[printed.name, f"ours: {r.label}", _told(printed.metrics, _mean(r, printed.metrics)), "this run"] for r in ours]
-    protocols = "; ".join(f"{p.name}: {p.protocol}" for p in published() if p.task == table.task and not p.reason(table))
+    protocols = "; ".join(f"{p.name}: {p.protocol}" for p in asked if not p.reason(table))
     note = (
         "Only results seen in a public source (A) or whose printed figures check out among themselves (B); none was read off a"
         " PDF here. The same name can hide other data, another tokenizer or another protocol."

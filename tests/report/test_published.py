@@ -16,7 +16,7 @@ def table(task, card, metrics):
 def test_every_row_is_whole_and_says_where_it_is_from(printed):
     assert printed.source[:2] in {"A:", "B:"}
     assert printed.protocol
-    assert all(len(values) == len(printed.metrics) for values in printed.rows.values())
+    assert all(len(values) == len(printed.cards if printed.by_card else printed.metrics) for values in printed.rows.values())
     for card in printed.cards:
         if card != "3d-moit":  # converted by the user from its own files
             load_card(card)
@@ -42,6 +42,10 @@ def test_other_data_and_other_metrics_are_reasons():
     assert beside(table("Pretraining", "demo", {})).rows == []
 
 
-def test_one_table_a_card_where_the_columns_are_cards():
-    found = [p for p in published() if p.cards == ["bace"]]
-    assert [p.rows["MoleBLEND"] for p in found] == [[0.837]]
+def test_columns_that_are_cards():
+    """One line says that none of them is ours; on one of them, its column is shown."""
+    (row,) = [r for r in beside(table("Property", "demo_qm9", {})).rows if "classification" in r[0]]
+    assert row[2] == "theirs are on bbbp, tox21, sider, clintox, bace, ours on demo_qm9"
+    shown = {r[1]: r[2] for r in beside(table("Property", "bace", {"test/score": 0.8})).rows}
+    assert shown["MoleBLEND"] == "score 0.837"
+    assert shown["ours: Mine"] == "score 0.800"
