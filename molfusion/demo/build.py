@@ -24,6 +24,7 @@ from rich.progress import Progress
 
 from molfusion.chem.parse import canonical_order, flat_canonical
 from molfusion.data.card import load_card
+from molfusion.data.instruct import Question, questions, usual, write_questions
 from molfusion.data.records import load_records
 from molfusion.demo.facts import facts_2d, facts_3d, facts_chi, facts_ez
 from molfusion.demo.sentences import tell
@@ -191,8 +192,18 @@ def qm9_rows(count: int) -> list[Row]:
     ]
 
 
-def main(out: Path, graphs: int = 1200, qm9: int = 1500) -> None:
-    """Write pairs.parquet, qm9.parquet and tokenizer.json into `out`."""
+def question_files(count: int) -> dict[str, list[Question]]:
+    """Questions about the first molecules of the card `demo_qm9`, by split."""
+    card = load_card("demo_qm9")
+    records = load_records(card, cache_folder()).records[:count]
+    asked, found = usual(card, records), dict[str, list[Question]]()
+    for record in records:
+        found.setdefault(record.split, []).extend(questions(record, card.target_list(), asked))
+    return found
+
+
+def main(out: Path, graphs: int = 1200, qm9: int = 1500, asked: int = 300) -> None:
+    """Write pairs.parquet, qm9.parquet, tokenizer.json and questions/ into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     used = 0
@@ -211,6 +222,8 @@ def main(out: Path, graphs: int = 1200, qm9: int = 1500) -> None:
     card.files["all"].path = str((out / "pairs.parquet").resolve())
     train = [r.text for r in load_records(card, out / "cache").records if r.split == "train"]
     train_tokenizer(train).save(str(out / "tokenizer.json"))
+    for split, about in question_files(asked).items():
+        write_questions(about, out / "questions" / f"{split}.json.gz")
     print(f"{used} graphs, {len(rows)} records")
 
 

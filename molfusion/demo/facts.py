@@ -79,7 +79,7 @@ def facts_2d(mol: Chem.Mol) -> Facts:
     out["rings"] = (
         descriptors.CalcNumRings(mol),
         descriptors.CalcNumAromaticRings(mol),
-        tuple(name for name in RINGS if mol.HasSubstructMatch(_PATTERNS[name]))[:2],
+        named_rings(mol)[:2],
     )
     substitution = tuple(name for name in _SUBSTITUTION if mol.HasSubstructMatch(_PATTERNS[name]))
     if substitution:
@@ -91,6 +91,11 @@ def facts_2d(mol: Chem.Mol) -> Facts:
     )
     out["flexibility"] = descriptors.CalcNumRotatableBonds(mol)
     return out
+
+
+def named_rings(mol: Chem.Mol) -> tuple[str, ...]:
+    """The rings with a name that occur, whether told of or not."""
+    return tuple(name for name in RINGS if mol.HasSubstructMatch(_PATTERNS[name]))
 
 
 def facts_3d(mol: Chem.Mol) -> Facts:

@@ -9,7 +9,7 @@ from typing import Any
 from molfusion.batch import Fact
 from molfusion.demo.facts import Facts
 
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def tell(tag: str, facts: Facts, rng: random.Random) -> list[Fact]:
@@ -18,7 +18,7 @@ def tell(tag: str, facts: Facts, rng: random.Random) -> list[Fact]:
 
 
 def _number(n: int) -> str:
-    return _NUMBERS[n] if n < len(_NUMBERS) else str(n)
+    return NUMBERS[n] if n < len(NUMBERS) else str(n)
 
 
 def _many(noun: str, n: int) -> str:

@@ -11,9 +11,10 @@ import rdkit
 from rdkit import Chem
 from tokenizers import Tokenizer
 
+from molfusion.data.alpaca import read_questions
 from molfusion.data.card import load_card
 from molfusion.data.records import load_records
-from molfusion.demo.build import nci_graphs, pair_rows
+from molfusion.demo.build import nci_graphs, pair_rows, question_files
 from molfusion.demo.vocabulary import train_tokenizer
 from molfusion.paths import package_path
 
@@ -124,3 +125,10 @@ def test_no_word_of_printable_characters_is_unknown():
 def test_the_vocabulary_is_made_of_the_training_captions(cache):
     texts = [r.text for r in load_records(load_card("demo"), cache).records if r.split == "train"]
     assert train_tokenizer(texts).to_str() == shipped_tokenizer().to_str()
+
+
+def test_questions_are_made_again_the_same(cache):
+    made = question_files(300)
+    assert sum(map(len, made.values())) == 2100
+    for split, questions in made.items():
+        assert read_questions(FOLDER / "questions" / f"{split}.json.gz", "demo_questions") == questions
