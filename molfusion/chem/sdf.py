@@ -54,6 +54,11 @@ def read_entry(block: str) -> Entry:
     else:
         Chem.AssignChiralTypesFromBondDirs(mol)
         Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+    return entry_of(mol, solid)
+
+
+def entry_of(mol: Chem.Mol, solid: bool) -> Entry:
+    """The molecule without hydrogens as SMILES; if `solid`, with the coordinates of all its atoms."""
     for atom in mol.GetAtoms():
         atom.SetIntProp("_entry", atom.GetIdx())
     heavy = Chem.RemoveHs(mol)

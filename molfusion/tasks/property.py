@@ -24,7 +24,7 @@ from molfusion.tasks.schedule import Schedule
 
 
 class Property(Task):
-    """Tokens → masked mean → head → K targets, in the card's units. A probe is `Property(Frozen(encoder))`.
+    """Tokens → one → head → K targets, in the card's units. A probe is `Property(Frozen(encoder))`.
 
     Regression targets are standardised by their training mean and spread and fitted by squared or absolute error;
     classification targets by binary cross-entropy. What was not measured carries no loss.
@@ -37,6 +37,8 @@ class Property(Task):
         loss: Literal["mae", "mse"] = "mae",
         hidden: int = 128,
         dropout: float = 0.0,
+        readout: Literal["mean", "token", "sum"] = "mean",
+        norm: bool = True,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         schedule: Schedule | None = None,
         start: Path | None = None,
@@ -49,6 +51,9 @@ class Property(Task):
             loss: of regression targets.
             hidden: width of the `mlp` head.
             dropout: in the `mlp` head.
+            readout: `mean` of the tokens; the `token` that stands for the molecule, if the encoder has one; or the `sum`
+                of what the head makes of each atom's token, for what grows with the molecule.
+            norm: layer norm of the token that the head reads, so that encoders of all scales meet it alike.
             optimizer: given the parameters that train.
             schedule: of its learning rate.
             start: a checkpoint of the same task to start from.
@@ -58,7 +63,10 @@ class Property(Task):
         self.kind_of_head, self.loss, self.hidden, self.dropout = head, loss, hidden, dropout
         self.targets: tuple[Target, ...] = ()
         self.head: nn.Module | None = None
-        self.norm = nn.LayerNorm(encoder.dim, elementwise_affine=False)  # encoders differ in scale; heads should not
+        self.norm: nn.Module = nn.LayerNorm(encoder.dim, elementwise_affine=False) if norm else nn.Identity()
+        self.readout = readout
+        if readout == "token" and not encoder.summary_tokens:
+            raise NotApplicable(f"{type(encoder).__name__} has no token for the whole molecule: set readout to mean or sum")
 
     def setup(self, stage: str) -> None:
         """Learn from the data how many targets there are, and their mean and spread in training."""
@@ -111,9 +119,18 @@ class Property(Task):
 
     def forward(self, batch: MoleculeBatch) -> Tensor:
         """[B, K]: standardised values, or logits."""
+        x, mask = self.encoder(batch)
+        first = self.encoder.summary_tokens
+        if self.readout == "token":
+            return self._answered(x[:, 0])
+        x, mask = x[:, first:], mask[:, first:]
+        if self.readout == "mean":
+            return self._answered(masked_mean(x, mask))
+        return (self._answered(x) * mask.unsqueeze(-1)).sum(1)
+
+    def _answered(self, x: Tensor) -> Tensor:
         assert self.head is not None
-        tokens = self.encoder(batch)
-        out: Tensor = self.head(self.norm(masked_mean(tokens.x, tokens.mask)))
+        out: Tensor = self.head(self.norm(x))
         return out.float()
 
     def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]:
