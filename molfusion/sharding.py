@@ -13,7 +13,6 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
-from molfusion.encoders.base import Encoder
 from molfusion.errors import MolfusionError
 
 # Where the trainer enters a task: the root's parameters are gathered here, a block's when it is called.
@@ -87,10 +86,10 @@ def whole_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _blocks(root: nn.Module) -> Iterator[nn.Module]:
-    """Each repeated layer of every encoder in it, once."""
+    """Each repeated layer of every encoder (or language model, or whatever says what its blocks are) in it, once."""
     seen: set[int] = set()
-    for encoder in root.modules():
-        for block in encoder.blocks if isinstance(encoder, Encoder) else []:
+    for part in root.modules():
+        for block in getattr(part, "blocks", ()):
             if id(block) not in seen:
                 seen.add(id(block))
                 yield block

@@ -58,6 +58,7 @@ class UniMol(Encoder):
         dropout: on embeddings, residuals and attention.
         hydrogens: read them (weights `mol_pre_all_h`); 3D-MoLM does not (`mol_pre_no_h`).
         max_atoms: larger molecules are cropped.
+        spare_padding: columns of padding behind the batch's longest molecule, for a `QFormer` with `mask: legacy_inverted`.
     """
 
     token_of: Tensor  # [256] atomic number -> token
@@ -73,9 +74,10 @@ class UniMol(Encoder):
         dropout: float = 0.1,
         hydrogens: bool = False,
         max_atoms: int = 256,
+        spare_padding: int = 0,
     ) -> None:
         super().__init__()
-        self.dim, self.heads, self.dropout = dim, heads, dropout
+        self.dim, self.heads, self.dropout, self.spare_padding = dim, heads, dropout, spare_padding
         self.view = ConformerView(hydrogens=hydrogens, max_atoms=max_atoms)
         self.views = frozenset({self.view})
         self.embed = nn.Embedding(SYMBOLS, dim, padding_idx=PAD)
@@ -102,15 +104,15 @@ class UniMol(Encoder):
         atoms = self.token_of[conformers.numbers]
         b, n = atoms.shape
         lengths = conformers.mask.sum(1)
-        tokens = atoms.new_zeros(b, n + 2)
+        tokens = atoms.new_zeros(b, n + 2 + self.spare_padding)
         tokens[:, 0] = CLS
-        tokens[:, 1:-1] = torch.where(conformers.mask, atoms, PAD)
+        tokens[:, 1 : n + 1] = torch.where(conformers.mask, atoms, PAD)
         tokens[torch.arange(b, device=atoms.device), lengths + 1] = SEP
         with float32_island(conformers.positions):
             placed = conformers.positions.float()
             real = conformers.mask.unsqueeze(-1)
             centre = (placed * real).sum(1, keepdim=True) / lengths.view(b, 1, 1)
-            positions = F.pad((placed - centre) * real, (0, 0, 1, 1))
+            positions = F.pad((placed - centre) * real, (0, 0, 1, 1 + self.spare_padding))
             distances = pair_distances(positions)
         pair_mask = tokens.ne(PAD)
         pair_mask = pair_mask[:, :, None] & pair_mask[:, None, :]

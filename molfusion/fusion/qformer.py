@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch, Tokens, length_mask
-from molfusion.encoders.base import Encoder, MatchItem
+from molfusion.encoders.base import Encoder, Frozen, MatchItem, NotApplicable
 from molfusion.nn.contrastive import Contrast, Gather, contrastive
 from molfusion.nn.init import bert_std
 from molfusion.nn.precision import float32_island
@@ -57,6 +57,12 @@ class QFormer(Encoder):
         tokenizer: of the captions.
         length: longest caption in tokens.
         dropout: in the stack.
+        mask: `legacy_inverted` is what released checkpoints were trained with: the official code hands its padding mask to
+            the queries as what they may see, so that they read padding alone. Needs a `UniMol` with `spare_padding`, which
+            makes that independent of the batch.
+
+    Raises:
+        NotApplicable: `legacy_inverted` over an encoder that leaves no padding to read.
     """
 
     def __init__(
@@ -75,9 +81,16 @@ class QFormer(Encoder):
         tokenizer: str = EMBEDDED,
         length: int = 256,
         dropout: float = 0.1,
+        mask: Literal["correct", "legacy_inverted"] = "correct",
     ) -> None:
         super().__init__()
-        self.encoder = encoder
+        inner = encoder.encoder if type(encoder) is Frozen else encoder
+        if mask == "legacy_inverted" and not getattr(inner, "spare_padding", 0):
+            raise NotApplicable(
+                f"mask: legacy_inverted reads padding, and {type(inner).__name__} leaves none for sure: "
+                "use a UniMol with spare_padding: 1"
+            )
+        self.encoder, self.mask = encoder, mask
         self.dim, self.temperature, self.smoothing, self.gather = dim, temperature, smoothing, gather
         self.views = encoder.views
         self.text = TextView(tokenizer, length)
@@ -98,9 +111,13 @@ class QFormer(Encoder):
     def read(self, tokens: Tokens) -> Read:
         """Let the queries read an encoder's tokens."""
         states = self.encoder_norm(tokens.x)
-        bias = _states_bias(tokens.mask)
+        bias = _states_bias(self._seen(tokens))
         queries, cache = self.bert.read_states(self.query.expand(len(states), -1, -1), states, bias)
         return Read(states, bias, queries, cache)
+
+    def _seen(self, tokens: Tokens) -> Tensor:
+        """[B, N] which of the encoder's tokens the queries may see."""
+        return tokens.mask if self.mask == "correct" else ~tokens.mask
 
     # -- Aligned -------------------------------------------------------------------------------------
 
@@ -149,7 +166,7 @@ class QFormer(Encoder):
         states = self.encoder_norm(tokens.x)
         return [
             MatchItem(x[seen].cpu(), ids[real].cpu())
-            for x, seen, ids, real in zip(states, tokens.mask, texts.ids, texts.mask, strict=True)
+            for x, seen, ids, real in zip(states, self._seen(tokens), texts.ids, texts.mask, strict=True)
         ]
 
     @torch.no_grad()
@@ -195,6 +212,11 @@ class QFormer(Encoder):
     @property
     def blocks(self) -> list[nn.Module]:
         return [*self.encoder.blocks, *self.bert.layers]
+
+    def aligning(self) -> Iterator[nn.Parameter]:
+        """What only the losses need: `forward` reads no text. A task that trains by tokens alone leaves it as it is."""
+        yield from (p for head in (self.molecule_head, self.text_head, self.match_head) for p in head.parameters())
+        yield from self.bert.text_parameters()
 
 
 def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

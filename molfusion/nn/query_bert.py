@@ -6,7 +6,7 @@ their own; rows of text have BERT's. No segment embeddings, and queries have no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -181,6 +181,12 @@ class QueryBert(nn.Module):
     def next_word(self, x: Tensor) -> Tensor:
         """Logits of the word after each state: [..., D] -> [..., V]."""
         return F.linear(self.lm_norm(F.gelu(self.lm_dense(x))), self.words.weight, self.lm_bias)
+
+    def text_parameters(self) -> Iterator[nn.Parameter]:
+        """What `read_states` does not use."""
+        for name, parameter in self.named_parameters():
+            if name.startswith(("words.", "positions.", "lm_")) or ".text_ffn." in name:
+                yield parameter
 
     def _embed(self, queries: Tensor | None, ids: Tensor | None = None) -> Tensor:
         parts = [] if queries is None else [queries]

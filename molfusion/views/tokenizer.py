@@ -8,7 +8,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
-from molfusion.paths import package_path
+from molfusion.errors import NotFound, first_line
+from molfusion.paths import atomic, cache_folder, package_path
+from molfusion.views.sentencepiece import read_sentencepiece
 
 # The WordPiece vocabulary that ships with the demo data; needs nothing downloaded.
 EMBEDDED = "molfusion"
@@ -18,7 +20,7 @@ def locate(name: str) -> str:
     """Where `name` leads: `molfusion` and `package://module/folder` become folders, all else stays as it is.
 
     Raises:
-        FileNotFoundError: the package is not installed, or has no such folder.
+        NotFound: the package is not installed, or has no such folder.
     """
     if name == EMBEDDED:
         name = "package://molfusion/demo"
@@ -27,10 +29,11 @@ def locate(name: str) -> str:
 
 @lru_cache(maxsize=8)
 def load_tokenizer(name: str) -> Tokenizer:
-    """The tokenizer `name`: a hub name, a folder with tokenizer.json or vocab.txt, `package://…`, or `molfusion`.
+    """The tokenizer `name`: a hub name, a folder with tokenizer.json, vocab.txt or tokenizer.model, a .gguf file,
+    `package://…`, or `molfusion`.
 
     Raises:
-        FileNotFoundError: nothing there can be read as a tokenizer.
+        NotFound: nothing there can be read as a tokenizer.
     """
     folder = Path(locate(name))
     if (folder / "tokenizer.json").is_file():
@@ -38,14 +41,30 @@ def load_tokenizer(name: str) -> Tokenizer:
     if (folder / "vocab.txt").is_file():
         lowercase = "cased" not in folder.name or "uncased" in folder.name
         return _ready(BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lowercase)._tokenizer)
+    if (folder / "tokenizer.model").is_file():
+        return _ready(read_sentencepiece(folder / "tokenizer.model"))
+    if folder.suffix == ".gguf" and folder.is_file():
+        return _ready(_of_gguf(folder))
     if folder.exists():
-        raise FileNotFoundError(f"{folder}: neither tokenizer.json nor vocab.txt there")
+        raise NotFound(f"{folder}: neither tokenizer.json nor vocab.txt nor tokenizer.model there")
     from transformers import AutoTokenizer
 
     try:
         return _ready(AutoTokenizer.from_pretrained(name, trust_remote_code=False).backend_tokenizer)
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(f"tokenizer {name!r}: no such folder, and not to be had from the hub: {error}") from error
+        raise NotFound(f"tokenizer {name!r}: no such folder, and not to be had from the hub ({first_line(error)})") from error
+
+
+def _of_gguf(file: Path) -> Tokenizer:
+    """The tokenizer inside a .gguf file; kept as JSON, because taking it out takes half a minute."""
+    kept = cache_folder() / "tokenizers" / f"{file.stem}-{file.stat().st_size}.json"
+    if not kept.is_file():
+        from transformers import AutoTokenizer
+
+        made = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name).backend_tokenizer
+        with atomic(kept) as path:
+            made.save(str(path))
+    return Tokenizer.from_file(str(kept))
 
 
 def _ready(tokenizer: Tokenizer) -> Tokenizer:
