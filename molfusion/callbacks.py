@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import resource
 import time
@@ -69,17 +70,30 @@ class LastCheckpoint(Checkpoint):
     """`last.ckpt`: every so many steps, after each validation and when training ends, so that a killed run goes on.
 
     A `Checkpoint`, so that Lightning calls it after the other callbacks, and `best` is settled before it is written down.
+    Never between the last batch of an epoch (or the batch before a validation) and that validation: a run that goes on
+    from there would leave the validation out, and Lightning's own count of the epoch would be wrong from then on.
     """
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
+        self.saved = 0  # the step of the newest one
 
-    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        if trainer.global_step % self.every == 0:
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.saved = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: MoleculeBatch, index: int
+    ) -> None:
+        # As Lightning counts; without an interval in batches it validates by the clock, or not at all.
+        count = index if trainer.check_val_every_n_epoch is not None else trainer.fit_loop.total_batch_idx
+        validates = (count + 1) % (trainer.val_check_batch or math.inf) == 0
+        if trainer.global_step - self.saved >= self.every and not (validates or trainer.is_last_batch):
+            self.saved = trainer.global_step
             trainer.save_checkpoint(self.path)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if trainer.state.fn == "fit":
+            self.saved = trainer.global_step
             trainer.save_checkpoint(self.path)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

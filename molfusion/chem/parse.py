@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from rdkit import Chem, rdBase
 
 # RDKit prints to stderr what it also returns; the reason travels in ChemError instead.
 rdBase.DisableLog("rdApp.*")
+
+LONGEST = 5000  # characters; the largest molecule of ChEBI-20 has 1,375, and RDKit's canonicaliser crashes at 20,000 atoms
+_STRANGE = re.compile(r"[^!-~]")  # RDKit stops reading there and takes what came before: "C C" is methane to it
 
 
 class ChemError(ValueError):
@@ -16,10 +21,14 @@ def parse(smiles: str) -> Chem.Mol:
     """A sanitised molecule in the atom order of `smiles`.
 
     Raises:
-        ChemError: empty, a syntax error, or chemistry RDKit refuses (named, with the atom).
+        ChemError: empty, too long, a syntax error, or chemistry RDKit refuses (named, with the atom).
     """
     if not smiles.strip():
         raise ChemError("the SMILES is empty")
+    if len(smiles) > LONGEST:
+        raise ChemError(f"a SMILES of {len(smiles)} characters, expected at most {LONGEST}: {smiles[:40]!r} ...")
+    if (strange := _STRANGE.search(smiles.strip().partition(" |")[0])) is not None:
+        raise ChemError(f"not a SMILES: it has {strange[0]!r} in it: {smiles!r}")
     mol = Chem.MolFromSmiles(smiles)
     if mol is not None:
         return mol

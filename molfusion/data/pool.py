@@ -1,23 +1,27 @@
 """Worker processes that may hang or die: RDKit is C++, and some molecules break it.
 
-Each worker runs one item at a time and is watched from outside. One that exceeds the time limit is killed, one
-that dies is replaced, and the item that did it is reported once and not tried again.
+Each worker is watched from outside. One that exceeds the time limit is killed, one that dies is replaced, and the item
+that did it is reported once and not tried again. Items may be worked on several at a time where that is faster; when
+such a group fails, its items go one by one, so that only the one at fault is blamed.
 """
 
 from __future__ import annotations
 
 import multiprocessing as mp
-import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-_CHUNK = 16  # items handed over at a time; small, so that an early end and a slow item cost little
+_CHUNK_SECONDS = 0.2  # of work handed over at a time, so that an early end and a slow item cost little
+_CHUNK = 64  # items of it at most
+_PATIENCE = 10.0  # wall time that one second of the limit may take: the machine is busy, or the worker sleeps
+
+Function = Callable[[Sequence[Any]], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +29,38 @@ class Outcome:
     """What became of item number `index`."""
 
     index: int
-    status: str  # done | timed_out | crashed
+    status: str  # done | timed_out | crashed | unwanted
     value: Any
-    seconds: float
+    seconds: float  # of CPU time
 
 
 class _Worker:
-    def __init__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> None:
-        context: Any = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")
+    def __init__(self, function: Function, items: Sequence[Any], timeout: float, siblings: Sequence[_Worker]) -> None:
+        fork = "fork" in mp.get_all_start_methods()
+        context: Any = mp.get_context("fork" if fork else "spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, function, items), daemon=True)
+        # A forked child has our ends of all pipes: unless it closes them, no worker would notice that we are gone.
+        ours = [self.pipe, *(w.pipe for w in siblings)] if fork else []
+        self.process = context.Process(target=_serve, args=(theirs, ours, function, items, timeout), daemon=True)
         self.process.start()
         theirs.close()
-        self.chunk: deque[int] = deque()  # handed over and not yet reported; the first is in work
+        self.chunk: deque[int] = deque()  # handed over and not yet reported
+        self.together = False  # they are worked on at once; else the first one is
         self.since = time.monotonic()
 
-    def give(self, indices: list[int]) -> None:
-        self.chunk = deque(indices)
+    def give(self, indices: list[int], together: bool) -> None:
+        self.chunk, self.together = deque(indices), together
         self.since = time.monotonic()
         with suppress(BrokenPipeError):  # it died while idle: its sentinel tells
-            self.pipe.send(indices)
+            self.pipe.send((indices, together))
+
+    def results(self) -> Iterator[Outcome]:
+        with suppress(EOFError, ConnectionResetError, BrokenPipeError):
+            while self.pipe.poll():
+                for index, value, seconds in self.pipe.recv():
+                    self.chunk.remove(index)
+                    yield Outcome(index, "done", value, seconds)
+                self.since = time.monotonic()
 
     def end(self) -> None:
         self.process.kill()
@@ -52,64 +68,118 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Connection, function: Callable[[Any], Any], items: Sequence[Any]) -> None:
+def _serve(pipe: Connection, ours: list[Connection], function: Function, items: Sequence[Any], timeout: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    parent = os.getppid()
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    for other in ours:
+        other.close()
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone: do not linger
         while True:
-            while not pipe.poll(1.0):
-                if os.getppid() != parent:  # the parent was killed: do not linger
-                    return
-            for index in pipe.recv():
-                start = time.perf_counter()
-                value = function(items[index])
-                pipe.send((index, value, time.perf_counter() - start))
+            indices, together = pipe.recv()
+            for group in [indices] if together else [[index] for index in indices]:
+                start = time.thread_time()  # the process's own clock goes by ticks of 4 ms while an alarm is set
+                _alarm(timeout)
+                values = function([items[index] for index in group])
+                _alarm(0.0)
+                each = (time.thread_time() - start) / len(group)
+                pipe.send([(index, value, each) for index, value in zip(group, values, strict=True)])
+
+
+def _alarm(seconds: float) -> None:
+    """Have the system end this process after so many seconds of CPU time, C++ or not; 0: no longer."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+_ALARMED = -signal.SIGPROF if hasattr(signal, "setitimer") else None
+_SLACK = _PATIENCE if hasattr(signal, "setitimer") else 1.0
+
+
+class _Queue:
+    """Items not yet handed over."""
+
+    def __init__(self, count: int, group: int, wanted: Callable[[int], bool]) -> None:
+        self.waiting = deque(range(count))
+        self.alone: deque[int] = deque()  # from groups that failed
+        self.group, self.wanted = group, wanted
+        self.unwanted: list[int] = []
+        self.done, self.seconds = 0, 0.0
+
+    def feed(self, worker: _Worker) -> None:
+        together = self.group > 1 and not self.alone
+        source = self.alone or self.waiting
+        size = self.group if together else self._chunk()
+        indices: list[int] = []
+        while source and len(indices) < size:
+            index = source.popleft()
+            (indices if self.wanted(index) else self.unwanted).append(index)
+        if indices:
+            worker.give(indices, together)
+
+    def take_back(self, worker: _Worker) -> int | None:
+        """Keep what a lost worker had not done; the item at fault, if it was working on one alone."""
+        if worker.together and len(worker.chunk) > 1:
+            self.alone.extend(worker.chunk)
+            return None
+        blamed = worker.chunk.popleft() if worker.chunk else None
+        self.alone.extendleft(reversed(worker.chunk))
+        return blamed
+
+    def passed_over(self) -> Iterator[Outcome]:
+        while self.unwanted:
+            yield Outcome(self.unwanted.pop(), "unwanted", None, 0.0)
+
+    def _chunk(self) -> int:
+        mean = self.seconds / self.done if self.done else _CHUNK_SECONDS
+        return min(_CHUNK, max(1, int(_CHUNK_SECONDS / max(mean, 1e-9))))
 
 
 def isolated(
-    function: Callable[[Any], Any], items: Sequence[Any], workers: int, timeout: float
-) -> Iterator[Outcome]:
+    function: Function,
+    items: Sequence[Any],
+    workers: int,
+    timeout: float,
+    group: int = 1,
+    wanted: Callable[[int], bool] = lambda index: True,
+) -> Generator[Outcome, None, None]:
     """`function` of every item, in whatever order they finish.
 
     Args:
-        function: must not raise; what it returns is pickled back to this process.
+        function: of some items, returns a value for each and must not raise; the values are pickled back.
         items: shared with the workers (by fork where the system has it).
         workers: processes, at least one.
-        timeout: seconds one item may take: a safety net, not a tool.
+        timeout: seconds of CPU time one item (or one group) may take, and ten times that by the clock; where the
+            system cannot measure another process's CPU time, by the clock. A safety net, not a tool.
+        group: items that `function` is given at a time.
+        wanted: asked before an item is handed over; what is not wanted any more is reported as such.
     """
-    waiting = deque(range(len(items)))
-    pool = [_Worker(function, items) for _ in range(min(workers, max(1, len(items))))]
+    workers = min(workers, max(1, len(items)))
+    queue = _Queue(len(items), max(1, min(group, len(items) // (4 * workers))), wanted)
+    pool: list[_Worker] = []
     try:
-        for worker in pool:
-            _feed(worker, waiting)
-        while any(worker.chunk for worker in pool):
-            busy = {w.pipe: w for w in pool if w.chunk}
-            ready = wait([*busy, *(w.process.sentinel for w in busy.values())], timeout=0.2)
+        for _ in range(workers):
+            pool.append(_Worker(function, items, timeout, pool))
+            queue.feed(pool[-1])
+        while busy := [w for w in pool if w.chunk]:
+            wait([w.pipe for w in busy] + [w.process.sentinel for w in busy], timeout=0.2)
             for i, worker in enumerate(pool):
-                if not worker.chunk:
-                    continue
-                if worker.pipe in ready:
-                    with suppress(EOFError, ConnectionResetError):
-                        while worker.pipe.poll():
-                            index, value, seconds = worker.pipe.recv()
-                            worker.chunk.popleft()
-                            worker.since = time.monotonic()
-                            yield Outcome(index, "done", value, seconds)
+                alive = worker.process.is_alive()  # asked before its results are read, so that none is missed
+                for outcome in worker.results():
+                    queue.done += 1
+                    queue.seconds += outcome.seconds
+                    yield outcome
                 spent = time.monotonic() - worker.since
-                alive = worker.process.is_alive()
-                if worker.chunk and (not alive or spent > timeout):
-                    index = worker.chunk.popleft()
-                    waiting.extendleft(reversed(worker.chunk))
+                if not alive or (worker.chunk and spent > timeout * _SLACK):
+                    late = alive or worker.process.exitcode == _ALARMED
                     worker.end()
-                    pool[i] = worker = _Worker(function, items)
-                    yield Outcome(index, "timed_out" if alive else "crashed", None, spent)
-                if not worker.chunk:
-                    _feed(worker, waiting)
+                    pool[i] = _Worker(function, items, timeout, pool[:i] + pool[i + 1 :])
+                    if (blamed := queue.take_back(worker)) is not None:
+                        status = "timed_out" if late else "crashed"
+                        yield Outcome(blamed, status, None, min(spent, timeout) if late else spent)
+                if not pool[i].chunk:
+                    queue.feed(pool[i])
+            yield from queue.passed_over()
+        yield from queue.passed_over()
     finally:
         for worker in pool:
             worker.end()
-
-
-def _feed(worker: _Worker, waiting: deque[int]) -> None:
-    if waiting:
-        worker.give([waiting.popleft() for _ in range(min(_CHUNK, len(waiting)))])

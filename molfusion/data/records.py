@@ -21,8 +21,8 @@ from molfusion.chem.identity import inchikey
 from molfusion.chem.parse import ChemError, canonical, parse, unescape
 from molfusion.data.card import Card, CardError
 from molfusion.data.readers import Row, read
+from molfusion.data.shards import written
 from molfusion.data.splits import assign
-from molfusion.paths import atomic
 
 _LAYOUT = 2  # raise it when this file reads or writes otherwise
 
@@ -60,19 +60,32 @@ def load_records(card: Card, cache: Path) -> Records:
 
     Raises:
         CardError: a file is missing, empty, of another checksum, lacks a column, or repeats an id.
+        StoreError: `cache` cannot be written.
     """
     for name in card.files.keys() - set(card.present()):
         _warn(f"card {card.name}: its optional file {name!r} is not here: the card is what the others hold")
     key = hashlib.sha256(f"{_LAYOUT}|{rdkit.__version__}|{card.digest()}".encode()).hexdigest()[:20]
     kept, ledger = cache / "records" / f"{key}.parquet", cache / "records" / f"{key}.dropped.parquet"
-    if not kept.is_file() or not ledger.is_file():
-        made = _read_all(card)
-        with atomic(ledger) as path:
-            pq.write_table(pa.Table.from_pylist([vars(d) for d in made.dropped], schema=_DROPPED), path)
-        with atomic(kept) as path:
-            pq.write_table(to_table(made.records), path)
-    dropped = [Dropped(**row) for row in pq.read_table(ledger).to_pylist()]
-    return Records(from_table(pq.read_table(kept)), dropped)
+    if kept.is_file() and ledger.is_file():
+        try:
+            dropped = [Dropped(**row) for row in _load(ledger).to_pylist()]
+            return Records(from_table(_load(kept)), dropped)
+        except (ValueError, OSError) as error:
+            _warn(f"{kept.with_suffix('')}: damaged ({error}): card {card.name} is read again")
+    made = _read_all(card)
+    _keep(pa.Table.from_pylist([vars(d) for d in made.dropped], schema=_DROPPED), ledger)
+    table = to_table(made.records)
+    _keep(table, kept)
+    return Records(from_table(table), made.dropped)
+
+
+def _keep(table: pa.Table, path: Path) -> None:
+    with written(path) as temporary:
+        pq.write_table(table, temporary, write_page_checksum=True)
+
+
+def _load(path: Path) -> pa.Table:
+    return pq.read_table(path, page_checksum_verification=True)
 
 
 @functools.cache
@@ -123,6 +136,7 @@ def _read_all(card: Card) -> Records:
 def _record(row: Row, name: str, smiles: str, split: str, scales: Sequence[float]) -> Record:
     mol = parse(smiles)
     facts = tuple(Fact(**f) for f in row.get("facts") or ())
+    targets = row.get("targets") or ()
     return Record(
         id=name,
         smiles=smiles,
@@ -131,7 +145,7 @@ def _record(row: Row, name: str, smiles: str, split: str, scales: Sequence[float
         group=str(row.get("group") or name),
         text=str(row.get("text") or " ".join(f.text for f in facts)).strip(),
         prompt=str(row.get("prompt") or "").strip(),
-        targets=tuple(value * scale for value, scale in zip(row.get("targets") or (), scales, strict=False)),
+        targets=tuple(value * scale for value, scale in zip(targets, scales if targets else (), strict=True)),
         split=str(row.get("split") or split),
         facts=facts,
         pools=tuple((p["kind"], p["name"]) for p in row.get("pools") or ()),

@@ -2,72 +2,69 @@
 
 One folder a view; in it shards, each an Arrow file with one row a molecule: its content key, how it went (`ok` or
 the reason not), how long it took, and its arrays as flat values plus offsets. Shards are memory-mapped, written
-beside and renamed, and never changed: a kill leaves the shards before it, and writers need no lock.
+beside and renamed, and never changed: a kill leaves the shards before it, and readers need no lock. A shard's name
+ends in the CRC-32 of its bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from molfusion.batch import Record
-from molfusion.errors import MolfusionError
-from molfusion.paths import atomic
+from molfusion.batch import Ragged, Record
+from molfusion.data import shards
+from molfusion.data.shards import Entry as Entry
+from molfusion.data.shards import StoreError as StoreError
 from molfusion.views.base import Features, View, ViewError
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What became of one molecule under one view."""
-
-    key: bytes
-    id: str
-    smiles: str
-    status: str  # ok | failed | timed_out | crashed
-    reason: str
-    seconds: float
-    features: Features | None = None
-
-
-_LEDGER = {
-    "key": pa.binary(16),
-    "id": pa.string(),
-    "smiles": pa.string(),
-    "status": pa.string(),
-    "reason": pa.string(),
-    "seconds": pa.float32(),
-}
+_ROW_BITS = 32  # a place is shard << 32 | row
 
 
 class ViewStore:
-    """Reads and extends one view's shards."""
+    """Reads and extends one view's shards.
 
-    def __init__(self, root: Path, view: View) -> None:
-        self.view = view
+    Args:
+        root: folder of all views.
+        view: whose.
+        mend: read every shard whole, and set damaged ones aside, so that what they held can be computed again.
+
+    Raises:
+        StoreError: a shard cannot be read (and is not to be set aside).
+    """
+
+    def __init__(self, root: Path, view: View, mend: bool = False) -> None:
+        self.view, self._root, self._mend = view, root, mend
         self.folder = root / view.name()
         self._rows: dict[bytes, tuple[int, int]] = {}  # key -> shard, row
-        self._ledger: list[pa.Table] = []
-        self._fields: list[dict[str, _Field]] = []
-        self._ok: list[NDArray[np.bool_]] = []
-        self._seen: set[str] = set()
+        self._shards: list[shards.Shard] = []
+        self._seen: dict[str, bool] = {}  # file names, and whether it is one of `_shards`
         self.refresh()
 
     def refresh(self) -> None:
         """Take in shards that appeared since the last look (other processes may be writing)."""
-        for path in sorted(self.folder.glob("*.arrow")):
-            if path.name not in self._seen:
-                self._seen.add(path.name)
-                self._open(path)
+        self._take_in(sorted(path.name for path in self.folder.glob(shards.PATTERN)))
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._root, self.view, [name for name, held in self._seen.items() if held]
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Another process maps the same files in the same order: places stay true."""
+        self.view, self._root, self._mend = state[1], state[0], False
+        self.folder = self._root / self.view.name()
+        self._rows, self._shards, self._seen = {}, [], {}
+        self._take_in(state[2])
+
+    def _take_in(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._seen:
+                self._seen[name] = self._open(self.folder / name)
 
     def __contains__(self, record: Record) -> bool:
         return self.view.key(record) in self._rows
@@ -86,93 +83,115 @@ class ViewStore:
         if key not in self._rows:
             raise self.view.missing(record)
         shard, row = self._rows[key]
-        fields = self._fields[shard]
-        entry = self._ledger[shard]
-        if entry["status"][row].as_py() != "ok":
-            raise ViewError(f"{entry['status'][row].as_py()}: {entry['reason'][row].as_py()}")
-        return {name: field.row(row) for name, field in fields.items()}
+        if not self._shards[shard].there[row]:
+            raise ViewError(": ".join(self.outcome(record)))
+        return {name: field.row(row) for name, field in self._shards[shard].fields.items()}
+
+    def outcome(self, record: Record) -> tuple[str, str]:
+        """How it went for a molecule that was prepared, and the reason if not simply well."""
+        shard, row = self._rows[self.view.key(record)]
+        ledger = self._shards[shard].ledger
+        return ledger["status"][row].as_py(), ledger["reason"][row].as_py()
+
+    def settled(self, record: Record, retry: bool = False) -> bool:
+        """Whether there is nothing left to compute of it; with `retry`, what killed its worker is not settled."""
+        if record not in self:
+            return False
+        return not retry or self.has(record) or self.outcome(record)[0] not in shards.KILLED
+
+    def places(self, records: Sequence[Record]) -> NDArray[np.int64]:
+        """[n] where each molecule is, for `gather`; -1 for one that has no such view. They stay true as shards are added."""
+        found = np.full(len(records), -1, dtype=np.int64)
+        for i, record in enumerate(records):
+            where = self._rows.get(self.view.key(record))
+            if where is not None and self._shards[where[0]].there[where[1]]:
+                found[i] = where[0] << _ROW_BITS | where[1]
+        return found
+
+    def gather(self, places: NDArray[np.int64]) -> dict[str, Ragged]:
+        """The arrays of many molecules (at least one, none of them -1), read without a loop over them."""
+        at, rows = places >> _ROW_BITS, places & ((1 << _ROW_BITS) - 1)
+        return {name: self._gathered(name, at, rows) for name in self._shards[at[0]].fields}
+
+    def _gathered(self, name: str, at: NDArray[np.int64], rows: NDArray[np.int64]) -> Ragged:
+        distinct = np.unique(at)
+        if len(distinct) == 1:
+            only: Ragged = self._shards[distinct[0]].fields[name].take(rows)
+            return only
+        parts = [self._shards[shard].fields[name].take(rows[at == shard]) for shard in distinct]
+        order = np.argsort(at, kind="stable")  # of the molecules as the parts have them
+        lengths = np.concatenate([part.lengths for part in parts])
+        flat, back = np.concatenate([part.flat for part in parts]), np.argsort(order)
+        starts = np.cumsum(lengths) - lengths
+        return Ragged(flat.take(shards.spans(starts[back], lengths[back]), axis=0), lengths[back])
 
     def has(self, record: Record) -> bool:
         """Whether the molecule was prepared and has this view."""
         where = self._rows.get(self.view.key(record))
-        return where is not None and self._ok[where[0]][where[1]]
+        return where is not None and bool(self._shards[where[0]].there[where[1]])
+
+    def ledger(self, every: bool = False) -> Iterator[Entry]:
+        """How it went for each molecule (without its arrays); `every`: also for those with which it simply went well."""
+        for shard, table in enumerate(s.ledger for s in self._shards):
+            told = table if every else table.filter(pc.not_equal(table["status"], "ok"))
+            for row in told.to_pylist():
+                if self._rows[row["key"]][0] == shard:  # no later attempt took its place
+                    yield Entry(**row)
 
     def failures(self) -> list[Entry]:
-        """The ledger: every molecule that has no such view, and why."""
-        out = []
-        for table in self._ledger:
-            for row in table.filter(pa.compute.not_equal(table["status"], "ok")).to_pylist():
-                out.append(Entry(**row))
-        return out
+        """Every molecule that has no such view, and why."""
+        return [entry for entry in self.ledger() if entry.status not in shards.THERE]
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Write one shard. It is there whole or not at all."""
+        """Write one shard, of what nobody has written meanwhile. It is there whole or not at all.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
         if not entries:
             return
-        table = _to_table(entries)
-        digest = hashlib.blake2b(b"".join(sorted(e.key for e in entries)), digest_size=6).hexdigest()
-        path = self.folder / f"{digest}-{uuid.uuid4().hex[:8]}.arrow"
-        with (
-            atomic(path) as temporary,
-            pa.OSFile(str(temporary), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema) as writer,
-        ):
-            writer.write_table(table)
+        with shards.alone(self.folder):
+            self.refresh()
+            new = [e for e in entries if self._adds(e)]
+            if new:
+                shards.write(self.folder, new)
         self.refresh()
 
-    def _open(self, path: Path) -> None:
+    def _adds(self, entry: Entry) -> bool:
+        where = self._rows.get(entry.key)
+        return where is None or (entry.status in shards.THERE and not self._shards[where[0]].there[where[1]])
+
+    def _open(self, path: Path) -> bool:
         try:
-            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(
-                f"{path} cannot be read ({error}); delete it and run `molfusion prepare` again: "
-                "only its molecules are computed anew"
-            ) from error
-        shard = len(self._ledger)
-        self._ledger.append(table.select(list(_LEDGER)))
-        self._ok.append(np.array([s == "ok" for s in table["status"].to_pylist()]))
-        shapes = json.loads((table.schema.metadata or {}).get(b"shapes", b"{}"))
-        self._fields.append({name: _Field(table[f"array:{name}"], tuple(shape)) for name, shape in shapes.items()})
-        for row, key in enumerate(table["key"].to_pylist()):
+            shard = shards.read(path, whole=self._mend)
+        except FileNotFoundError:  # set aside by somebody else since
+            return False
+        except (ValueError, KeyError, OSError) as error:
+            what = f"{path} is damaged ({error})"
+            if not self._mend:
+                raise StoreError(f"{what}: {self._remedy()}") from error
+            with suppress(FileNotFoundError):
+                path.rename(path.with_suffix(".damaged"))
+            logging.getLogger(__name__).warning("%s: set aside; its molecules are computed again", what)
+            return False
+        self._shards.append(shard)
+        for row, key in enumerate(shard.ledger["key"].to_pylist()):
             known = self._rows.get(key)
-            if known is None or not self._ok[known[0]][known[1]]:
-                self._rows[key] = (shard, row)
+            if known is None or not self._shards[known[0]].there[known[1]]:
+                self._rows[key] = (len(self._shards) - 1, row)
+        return True
+
+    def _remedy(self) -> str:
+        if self.view.prepared:
+            return "`molfusion prepare` sets it aside and computes only its molecules again"
+        return "delete it and give the command that wrote it again; only its molecules are computed anew"
 
 
-class StoreError(MolfusionError):
-    """The store on disk is damaged; the message says which file, and what to do."""
-
-
-class _Field:
-    """One array field of a shard: flat values, offsets, and the shape of one item behind its first axis."""
-
-    def __init__(self, column: pa.ChunkedArray, shape: tuple[int, ...]) -> None:
-        lists = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-        self.values = lists.values.to_numpy(zero_copy_only=True)
-        self.offsets = lists.offsets.to_numpy(zero_copy_only=True)
-        self.shape = shape
-
-    def row(self, i: int) -> NDArray[Any]:
-        row: NDArray[Any] = self.values[self.offsets[i] : self.offsets[i + 1]].reshape(-1, *self.shape)
-        return row
-
-
-def _to_table(entries: Sequence[Entry]) -> pa.Table:
-    columns = {name: pa.array([getattr(e, name) for e in entries], type=kind) for name, kind in _LEDGER.items()}
-    shapes: dict[str, list[int]] = {}
-    example = next((e.features for e in entries if e.features is not None), None)
-    for name, array in (example or {}).items():
-        shapes[name] = list(array.shape[1:])
-        rows = [e.features[name].ravel() if e.features is not None else array[:0].ravel() for e in entries]
-        offsets = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
-        columns[f"array:{name}"] = pa.LargeListArray.from_arrays(offsets, np.concatenate(rows))
-    return pa.table(columns).replace_schema_metadata({"shapes": json.dumps(shapes)})
-
-
-def ledger_table(stores: Iterable[ViewStore]) -> list[dict[str, Any]]:
-    """The failures of several views as plain rows, for a report or a file."""
+def ledger_table(stores: Iterable[ViewStore], keys: Container[bytes]) -> list[dict[str, Any]]:
+    """What failed or fell back of some molecules under several views, as plain rows for a file."""
     return [
-        {"view": repr(s.view), "id": e.id, "smiles": e.smiles, "status": e.status, "reason": e.reason}
+        {"view": repr(s.view), "id": e.id, "smiles": e.smiles, "status": e.status, "reason": e.reason, "seconds": e.seconds}
         for s in stores
-        for e in s.failures()
+        for e in s.ledger()
+        if e.key in keys
     ]

@@ -11,13 +11,26 @@ from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 
-from molfusion.batch import Record
+from molfusion.batch import Ragged, Record
 
 Features = Mapping[str, NDArray[Any]]
 
 
+def joined(items: Sequence[Features]) -> dict[str, Ragged]:
+    """What `featurise` returned for several molecules, as `collate_flat` takes it."""
+    return {name: Ragged.of([item[name] for item in items]) for name in items[0]}
+
+
 class ViewError(ValueError):
     """This molecule has no such view; the message says why. It becomes a row of the store's ledger."""
+
+
+class Fallback(dict[str, NDArray[Any]]):
+    """Features that were come by in a second way; the ledger of the store keeps the reason."""
+
+    def __init__(self, features: Features, reason: str) -> None:
+        super().__init__(features)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class View(ABC):
     version: ClassVar[int] = 1  # raise it when featurise() changes what it returns
     pads: ClassVar[Literal["", "pairs", "text"]] = ""  # what a batch pads to its largest: atom pairs, or text
     tools: ClassVar[tuple[str, ...]] = ("rdkit",)  # packages whose release can change what it returns
+    together: ClassVar[int] = 1  # molecules at a time with which `featurise_many` is fastest
 
     @abstractmethod
     def featurise(self, record: Record) -> Features:
@@ -41,9 +55,48 @@ class View(ABC):
             ViewError: this molecule has none; the reason.
         """
 
+    def embedding(self, record: Record) -> View | None:
+        """The view that embeds this molecule for this one; None where no coordinates have to be made."""
+        return None
+
+    def featurise_embedded(self, record: Record, embedded: Features | ViewError) -> Features:
+        """The same as `featurise`, given what `embedding(record)` made of the molecule, or why it could not.
+
+        Views with an `embedding` override this, so that it is paid once for all of them.
+        """
+        return self.featurise(record)
+
+    def featurise_many(
+        self, records: Sequence[Record], embedded: Sequence[Features | ViewError | None]
+    ) -> list[Features | ViewError]:
+        """The same of each molecule, or what it raised. Views that are faster with many at a time override this."""
+        out: list[Features | ViewError] = []
+        for record, lent in zip(records, embedded, strict=True):
+            try:
+                out.append(self.featurise(record) if lent is None else self.featurise_embedded(record, lent))
+            except ViewError as error:
+                out.append(error)
+        return out
+
     @abstractmethod
     def collate(self, items: Sequence[Features]) -> Any:
         """One batch of what `featurise` returned: an `Arrays` (or a PyG `Data`)."""
+
+    def collate_flat(self, fields: Mapping[str, Ragged]) -> Any:
+        """The same batch from each field of all molecules at once, as the store gives it.
+
+        Views whose batches are made without a loop over molecules override this.
+        """
+        rows = {name: field.rows() for name, field in fields.items()}
+        return self.collate([dict(zip(rows, item, strict=True)) for item in zip(*rows.values(), strict=True)])
+
+    def padded_length(self, record: Record) -> int:
+        """What batches are sorted by where `pads` is `text`: how much `featurise` gives, or characters where it is dear."""
+        return len(record.text) if self.stored else sum(array.size for array in self.featurise(record).values())
+
+    def sized_by(self) -> View:
+        """The view whose `padded_length` counts."""
+        return self
 
     def missing(self, record: Record) -> Exception:
         """What to raise for a molecule that its store was never given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from molfusion.batch import Arrays, Record, length_mask, pad
-from molfusion.chem.conformer import embed
+from molfusion.batch import Arrays, Ragged, Record
+from molfusion.chem.conformer import MAX_HEAVY, Optimise, embed
 from molfusion.chem.parse import ChemError, parse
-from molfusion.views.base import Features, View, ViewError
+from molfusion.views.base import Fallback, Features, View, ViewError, joined
 
 
 @dataclass
@@ -23,6 +23,38 @@ class Conformers(Arrays):
     numbers: Tensor  # [B, N] int64 atomic numbers, 0 = padding
     positions: Tensor  # [B, N, 3] float32 Å, 0 = padding
     mask: Tensor  # [B, N] bool
+
+    pairs: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class EmbeddingView(View):
+    """All atoms where RDKit puts them: embedded once for every view that starts from such coordinates.
+
+    No model reads it. Not even looked at are the coordinates that a source gave.
+    """
+
+    seed: int = 0
+    optimise: Optimise = "none"
+    max_embedded: int = MAX_HEAVY  # heavy atoms; a larger molecule is refused
+
+    def featurise(self, record: Record) -> Features:
+        try:
+            found = embed(parse(record.smiles), self.seed, self.optimise, self.max_embedded)
+        except ChemError as error:
+            raise ViewError(str(error)) from error
+        features: Features = {"numbers": found.numbers, "positions": found.positions}
+        return features if found.rung == "etkdg" else Fallback(features, f"embedded from {found.rung.replace('_', ' ')}")
+
+    def collate(self, items: Sequence[Features]) -> Conformers:
+        return self.collate_flat(joined(items))
+
+    def collate_flat(self, fields: Mapping[str, Ragged]) -> Conformers:
+        return _collate(fields)
+
+    def key(self, record: Record) -> bytes:
+        """Of the SMILES alone: conformers of one molecule share an embedding."""
+        return hashlib.blake2b(record.smiles.encode(), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -38,16 +70,27 @@ class ConformerView(View):
     hydrogens: bool = False
     max_atoms: int = 256  # a larger molecule is cropped to this many atoms, drawn with a fixed seed
     seed: int = 0
-    optimise: Literal["none", "mmff", "mmff_converged"] = "none"
+    optimise: Optimise = "none"
+    max_embedded: int = MAX_HEAVY  # heavy atoms; a larger molecule without coordinates has no such view
 
     def featurise(self, record: Record) -> Features:
         if record.geometry is not None:
-            numbers, positions = record.geometry.numbers, record.geometry.positions
-        else:
-            try:
-                numbers, positions, _ = embed(parse(record.smiles), self.seed, self.optimise)
-            except ChemError as error:
-                raise ViewError(str(error)) from error
+            return self._kept(record, record.geometry.numbers, record.geometry.positions)
+        return self.featurise_embedded(record, self._embedding.featurise(record))
+
+    def embedding(self, record: Record) -> View | None:
+        return self._embedding if record.geometry is None else None
+
+    @property
+    def _embedding(self) -> EmbeddingView:
+        return EmbeddingView(self.seed, self.optimise, self.max_embedded)
+
+    def featurise_embedded(self, record: Record, embedded: Features | ViewError) -> Features:
+        if isinstance(embedded, ViewError):
+            raise embedded
+        return self._kept(record, embedded["numbers"], embedded["positions"])
+
+    def _kept(self, record: Record, numbers: NDArray[np.uint8], positions: NDArray[np.float32]) -> Features:
         if not np.isfinite(positions).all():
             raise ViewError("a coordinate is not a finite number")
         kept = np.arange(len(numbers)) if self.hydrogens else heavy_atoms(numbers)
@@ -58,11 +101,18 @@ class ConformerView(View):
         return {"numbers": numbers[kept].astype(np.uint8), "positions": positions[kept].astype(np.float32)}
 
     def collate(self, items: Sequence[Features]) -> Conformers:
-        return Conformers(
-            numbers=torch.from_numpy(pad([i["numbers"] for i in items]).astype(np.int64)),
-            positions=torch.from_numpy(pad([i["positions"] for i in items])),
-            mask=length_mask([len(i["numbers"]) for i in items]),
-        )
+        return self.collate_flat(joined(items))
+
+    def collate_flat(self, fields: Mapping[str, Ragged]) -> Conformers:
+        return _collate(fields)
+
+
+def _collate(fields: Mapping[str, Ragged]) -> Conformers:
+    return Conformers(
+        numbers=torch.from_numpy(fields["numbers"].padded(dtype=np.int64)),
+        positions=torch.from_numpy(fields["positions"].padded()),
+        mask=torch.from_numpy(fields["numbers"].mask()),
+    )
 
 
 def heavy_atoms(numbers: NDArray[np.uint8]) -> NDArray[np.int64]:

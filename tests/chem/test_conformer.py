@@ -63,3 +63,27 @@ def test_one_that_never_embeds_is_refused():
 def test_mmff_lowers_the_energy_and_moves_atoms():
     mol = parse("CCCC(=O)NC")
     assert not np.allclose(embed(mol).positions, embed(mol, optimise="mmff").positions, atol=0.01)
+
+
+def test_too_many_heavy_atoms_are_refused_before_any_work():
+    with pytest.raises(ChemError, match=r"257 heavy atoms; coordinates are embedded up to 256 \(max_embedded\)"):
+        embed(parse("C" * 257))
+    with pytest.raises(ChemError, match="3 heavy atoms"):
+        embed(parse("CCO"), max_heavy=2)
+    assert len(embed(parse("[2H]C([2H])[2H]"), max_heavy=1).numbers) == 5  # hydrogens do not count
+
+
+def test_attempts_are_counted_not_timed(monkeypatch):
+    """What a machine is busy with cannot change the result; large molecules get fewer attempts, as each is dear."""
+    asked = []
+
+    def refuses(mol, parameters):
+        asked.append((parameters.useRandomCoords, parameters.maxIterations, parameters.timeout))
+        return -1
+
+    monkeypatch.setattr("molfusion.chem.conformer.dg.EmbedMolecule", refuses)
+    for n, attempts in ((128, 10), (129, 3)):
+        asked.clear()
+        with pytest.raises(ChemError, match="no conformer"):
+            embed(parse("C" * n))
+        assert asked == [(False, attempts, 0), (True, attempts, 0)]

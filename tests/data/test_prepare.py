@@ -1,19 +1,22 @@
+import faulthandler
 import os
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import pytest
 
-from molfusion.batch import Record
+from molfusion.batch import Geometry, Record
+from molfusion.chem.conformer import embed
 from molfusion.data.pool import isolated
 from molfusion.data.prepare import prepare
 from molfusion.data.store import ViewStore
-from molfusion.views import View, ViewError
+from molfusion.views import ConformerView, E3FPView, View, ViewError
+from molfusion.views.conformer import EmbeddingView
+
+WATER = Geometry(np.array([8, 1, 1], np.uint8), np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32))
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,12 @@ class Trouble(View):
 
     def featurise(self, record):
         if record.smiles == "hang":
+            while True:
+                pass
+        if record.smiles == "sleep":
             time.sleep(60)
         if record.smiles == "crash":
+            faulthandler.disable()  # pytest's
             os.kill(os.getpid(), signal.SIGSEGV)
         if record.smiles == "refuse":
             raise ViewError("it will not")
@@ -66,17 +73,62 @@ def test_equal_molecules_are_computed_once(tmp_path):
     assert summary.computed == 1
 
 
-def test_results_do_not_depend_on_workers_or_order(tmp_path):
-    smiles = [f"{'C' * n}O" for n in range(1, 12)]
-    from molfusion.views import ConformerView
+def content(root, view, everyone):
+    """What the store says of each molecule, without how long it took."""
+    store = ViewStore(root, view, mend=True)
+    found = {}
+    for r in everyone:
+        arrays = {n: (a.dtype, a.shape, a.tobytes()) for n, a in store.get(r).items()} if store.has(r) else None
+        found[r.smiles] = (*store.outcome(r), arrays)
+    return found
 
-    view = ConformerView()
-    one = [Record(s, s, s) for s in smiles]
-    prepare(one, [view], tmp_path / "a", workers=1)
-    prepare(one[::-1], [view], tmp_path / "b", workers=2)
-    for r in one:
-        first, second = (ViewStore(tmp_path / x, view).get(r)["positions"] for x in "ab")
-        assert np.array_equal(first, second)
+
+def test_results_do_not_depend_on_workers_order_neighbours_or_what_else_is_prepared(tmp_path):
+    everyone = records(*(f"{'C' * n}O" for n in range(1, 30, 3)), "C[C@H]1[C@@H]2[C@H]1[C@H]2C", "c1ccc2c(c1)ccc1ccccc12", "x")
+    views = [ConformerView(), ConformerView(hydrogens=True), E3FPView(), E3FPView(rows="selfies", merge=True, noise=0.1)]
+    prepare(everyone, views, tmp_path / "a", workers=1)
+    prepare(everyone[::-1], views[2:], tmp_path / "b", workers=2)
+    prepare(everyone[::2], views, tmp_path / "b", workers=2)
+    prepare(everyone, views, tmp_path / "b", workers=2)
+    for view in views:
+        found = content(tmp_path / "a", view, everyone)
+        assert found == content(tmp_path / "b", view, everyone)
+        for r in everyone[:10:3]:  # and it is what the view says by itself
+            for name, array in view.featurise(r).items():
+                assert found[r.smiles][2][name] == (array.dtype, array.shape, array.tobytes())
+        assert found["x"][:2] == ("failed", "not a SMILES: 'x'")
+        assert found["C[C@H]1[C@@H]2[C@H]1[C@H]2C"][0] == "failed"
+
+
+def test_an_embedding_is_paid_once_for_all_views(tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def counted(*arguments):
+        with calls.open("a") as file:
+            file.write("x")
+        return embed(*arguments)
+
+    monkeypatch.setattr("molfusion.views.conformer.embed", counted)
+    everyone = [*records("CCO", "CCN", "CC"), Record("g", "O", "O", WATER)]
+    summaries = prepare(everyone, [ConformerView(), ConformerView(hydrogens=True), E3FPView()], tmp_path, workers=2)
+    assert [(s.view, s.computed) for s in summaries[:1]] == [(EmbeddingView(), 3)]
+    assert {s.computed for s in summaries[1:]} == {4}
+    assert calls.read_text() == "xxx"
+    prepare(everyone, [ConformerView(max_atoms=2), E3FPView(bits=64)], tmp_path, workers=1)  # new views
+    assert calls.read_text() == "xxx"
+    prepare([*everyone, *records("CCC")], [E3FPView()], tmp_path, workers=1)  # a new molecule
+    assert calls.read_text() == "xxxx"
+    assert [s.view for s in prepare(everyone[3:], [ConformerView()], tmp_path, workers=1)] == [ConformerView()]
+
+
+def test_nothing_is_embedded_that_no_view_lacks(tmp_path):
+    """A store filled elsewhere, or whose embeddings were thrown away to save room, stays as good."""
+    everyone = records("CCO", "CCN")
+    prepare(everyone, [E3FPView()], tmp_path, workers=1)
+    shutil.rmtree(tmp_path / EmbeddingView().name())
+    assert [(s.view, s.computed) for s in prepare(everyone, [E3FPView()], tmp_path)] == [(E3FPView(), 0)]
+    assert not (tmp_path / EmbeddingView().name()).exists()
 
 
 def test_progress_reaches_the_end(tmp_path):
@@ -86,31 +138,45 @@ def test_progress_reaches_the_end(tmp_path):
 
 
 def test_isolated_gives_each_index_once():
-    found = sorted((o.index, o.value) for o in isolated(lambda x: x * x, list(range(100)), workers=3, timeout=10))
+    found = sorted((o.index, o.value) for o in isolated(lambda xs: [x * x for x in xs], list(range(100)), workers=3, timeout=10))
     assert found == [(i, i * i) for i in range(100)]
 
 
-@pytest.mark.slow
-def test_killed_at_any_moment_it_goes_on(tmp_path):
-    """kill -9 again and again; what is done stays done and the end is complete and exact."""
-    script = (
-        "import sys, time; sys.path.insert(0, '.');"
-        "from tests.data.test_prepare import records;"
-        "import molfusion.data.prepare as p; p._SHARD_SECONDS = 0.05;"
-        "from molfusion.views import ConformerView;"
-        "chains = records(*('C' * n + 'O' for n in range(1, 60)))\n"
-        "p.prepare(chains, [ConformerView()], __import__('pathlib').Path(sys.argv[1]), workers=2)"
-    )
-    rng = np.random.default_rng(0)
-    for _ in range(6):
-        process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
-        time.sleep(1.5 + rng.random() * 1.5)
-        process.kill()
-        process.wait()
-    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, timeout=120).returncode == 0
-    from molfusion.views import ConformerView
+def test_groups_are_as_isolated_as_single_items():
+    """Items of a group that fails go one by one: only the one at fault is blamed."""
 
-    store = ViewStore(tmp_path, ConformerView())
-    for r in records(*("C" * n + "O" for n in range(1, 60))):
-        expected = ConformerView().featurise(r)["positions"]
-        assert np.array_equal(store.get(r)["positions"], expected)
+    def square(items):
+        if 13 in items or 77 in items:
+            faulthandler.disable()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        while 50 in items:
+            pass
+        return [x * x for x in items]
+
+    found = {o.index: (o.status, o.value) for o in isolated(square, list(range(100)), workers=2, timeout=0.3, group=16)}
+    odd = {i: status for i, (status, _) in found.items() if status != "done"}
+    assert odd == {13: "crashed", 77: "crashed", 50: "timed_out"}
+    assert all(found[i][1] == i * i for i in range(100) if i not in odd)
+
+
+def test_groups_are_groups():
+    sizes = [o.value for o in isolated(lambda items: [len(items)] * len(items), list(range(64)), 2, 10, group=8)]
+    assert sizes == [8] * 64
+    few = [o.value for o in isolated(lambda items: [len(items)] * len(items), list(range(16)), 2, 10, group=8)]
+    assert max(few) == 2  # enough groups for all workers
+
+
+def test_the_limit_is_cpu_time_not_the_clock():
+    """A worker that waits (for the disk, for a busy machine) is not blamed, as long as it is not for ever."""
+
+    def wait(items):
+        time.sleep(items[0])
+        return items
+
+    found = {o.index: o.status for o in isolated(wait, [0.6, 0.0, 60.0], workers=3, timeout=0.2)}
+    assert found == {0: "done", 1: "done", 2: "timed_out"}
+
+
+def test_what_is_done_elsewhere_is_not_handed_over():
+    found = {o.index: o.status for o in isolated(list, list(range(9)), workers=2, timeout=9, wanted=lambda i: i % 2 == 0)}
+    assert found == {i: "unwanted" if i % 2 else "done" for i in range(9)}

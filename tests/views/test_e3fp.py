@@ -4,6 +4,7 @@ import pytest
 from molfusion.batch import Geometry, Record
 from molfusion.chem.parse import canonical, parse
 from molfusion.views import ViewError
+from molfusion.views.conformer import EmbeddingView
 from molfusion.views.e3fp import E3FPView
 from molfusion.views.selfies import SelfiesView
 
@@ -102,3 +103,129 @@ def test_odd_molecules(smiles):
 def test_settings_are_identity():
     assert E3FPView().name() == E3FPView().name()
     assert len({v.name() for v in (E3FPView(), E3FPView(merge=True), E3FPView(bits=2048), E3FPView(rows="selfies"))}) == 4
+
+
+# -- harm done to conformers, and what is left where E3FP has nothing to say --------------------------
+
+LONG = "CC(C)CC(N)C(=O)NC(C)C(=O)O"
+
+
+def given():
+    n = parse(LONG).GetNumAtoms()
+    return record(LONG, np.random.default_rng(0).normal(scale=2.5, size=(n, 3)))
+
+
+def ids(**settings):
+    return E3FPView(**settings).featurise(given())["ids"]
+
+
+def test_level_0_is_what_no_conformer_changes():
+    plain = ids()
+    for harm in ({"noise": 0.3}, {"conformer": "embedded"}, {"conformer": "random"}):
+        found = ids(**harm)
+        assert np.array_equal(found[:, 0], plain[:, 0]), harm
+        assert not np.array_equal(found, plain), harm
+        assert np.array_equal(found, ids(**harm)), f"{harm}: not the same each time"
+    assert not np.array_equal(ids(conformer="embedded"), ids(conformer="embedded", seed=1))
+    assert not np.array_equal(ids(noise=0.3), ids(noise=0.3, seed=1))
+
+
+def test_noise_grows():
+    kept = [(ids(noise=noise) == ids()).mean() for noise in (1e-6, 0.1, 1.0)]
+    assert kept[0] == 1.0
+    assert kept[1] > kept[2]
+
+
+def test_a_missing_conformer_leaves_no_shell():
+    assert (ids(conformer="missing") == -1).all()
+    assert ids(conformer="missing").shape == ids().shape
+    assert (ids(conformer="missing", rows="selfies") == -1).all()
+
+
+@pytest.mark.parametrize("rows", ["atoms", "selfies"])
+@pytest.mark.parametrize("smiles", ["[NH3]->[Pt]", "[H][H]"])
+def test_a_fallback_where_it_is_asked_for(smiles, rows):
+    made = record(smiles, np.zeros((2, 3)))
+    with pytest.raises(ViewError):
+        E3FPView(rows=rows).featurise(made)
+    if rows == "atoms":
+        assert E3FPView(fallback=True).featurise(made)["ids"].tolist() == [[-1] * 4] * 2
+
+
+def test_coordinates_of_too_few_atoms():
+    with pytest.raises(ViewError, match="coordinates of 2 atoms, the SMILES has 3"):
+        E3FPView().featurise(record("CCO", [[0, 0, 0], [1, 0, 0]]))
+    with pytest.raises(ViewError, match="not a finite number"):
+        E3FPView().featurise(record("CCO", [[0, 0, 0], [1, 0, 0], [np.nan, 0, 0]]))
+
+
+@pytest.mark.parametrize("rows", ["atoms", "selfies"])
+def test_members_stand_beside_their_shells(rows):
+    made = record("CC(=O)C.O", [[0, 0, 0], [1.5, 0, 0], [2.1, 1.1, 0], [2.2, -1.2, 0.1], [7, 0, 0]])
+    view = E3FPView(rows=rows)
+    found, places = view.members(made), view.featurise(made)["ids"]
+    assert found.shape == (*places.shape, 5)
+    assert np.array_equal(found.any(-1), places >= 0)
+    # Of level 0 itself, of level 1 those within 1.718 Å, in the order of the SMILES.
+    alone = [row.nonzero()[0].tolist() for row in found[:, 0] if row.any()]
+    assert sorted(alone) == [[0], [1], [2], [3], [4]]
+    around = {tuple(a.nonzero()[0]): tuple(b.nonzero()[0]) for a, b in zip(found[:, 0], found[:, 1], strict=True) if a.any()}
+    assert around[(0,)] == (0, 1)
+    assert around[(1,)] == (0, 1, 2, 3)
+    assert around[(4,)] == (4,)
+
+
+def tried(featurise, record):
+    try:
+        return featurise(record)["ids"].tolist()
+    except ViewError as error:
+        return str(error)
+
+
+def embedded(record):
+    try:
+        return EmbeddingView().featurise(record)
+    except ViewError as error:
+        return error
+
+
+@pytest.mark.parametrize("view", [E3FPView(), E3FPView(rows="selfies", merge=True), E3FPView(fallback=True, noise=0.2)], ids=str)
+def test_many_at_a_time_are_the_same_as_one_by_one(view):
+    """In groups by size; what has no shells neither loses nor changes its neighbours. Every second is lent coordinates."""
+    never = "C[C@H]1[C@@H]2[C@H]1[C@H]2C"
+    odd = ["[NH3]->[Pt]", "CCO", "[H][H]", "xx", "*C", "C", "[Na+].[Cl-]", never, never]
+    records = [Record(s, s, s) for s in [*odd, *(f"{'C' * n}N" for n in range(1, 45))]]
+    lent = [embedded(r) if i % 2 else None for i, r in enumerate(records)]
+    for record, found in zip(records, view.featurise_many(records, lent), strict=True):
+        assert tried(view.featurise, record) == (str(found) if isinstance(found, ViewError) else found["ids"].tolist())
+
+
+def test_it_says_when_it_has_to_embed_and_takes_what_it_is_lent():
+    given, bare = record("CCO", ETHANOL), record("CCO")
+    view = E3FPView(seed=3, max_embedded=7)
+    assert view.embedding(given) is None
+    assert view.embedding(bare) == EmbeddingView(seed=3, max_embedded=7)
+    assert E3FPView(conformer="embedded").embedding(given) == EmbeddingView()
+    assert E3FPView(conformer="missing").embedding(bare) is None
+    bent = {"numbers": given.geometry.numbers, "positions": given.geometry.positions}
+    assert np.array_equal(view.featurise_embedded(bare, bent)["ids"], view.featurise(given)["ids"])
+    with pytest.raises(ViewError, match="it hung"):
+        view.featurise_embedded(bare, ViewError("it hung"))
+    with pytest.raises(ViewError, match="8 heavy atoms; coordinates are embedded up to 7"):
+        view.featurise(record("CCCCCCCC"))
+
+
+def test_no_conformer(monkeypatch):
+    def refuse(self, record):
+        raise ViewError("no conformer: ETKDG and random coordinates both failed")
+
+    monkeypatch.setattr(EmbeddingView, "featurise", refuse)
+    with pytest.raises(ViewError, match="no conformer: ETKDG"):
+        E3FPView().featurise(record("CCO"))
+    assert (E3FPView(fallback=True).featurise(record("CCO"))["ids"] == -1).all()
+
+
+@pytest.mark.parametrize("rows", ["atoms", "selfies"])
+def test_dative_bonds_are_named(rows):
+    with pytest.raises(ViewError, match=r"single, double, triple and aromatic bonds, not DATIVE|no SELFIES"):
+        E3FPView(rows=rows).featurise(record("[NH3]->[Pt]", np.zeros((2, 3))))
