@@ -1,16 +1,18 @@
 """Training steps a second over a frozen encoder, run in every step or read from its cached tokens.
 
-    python benchmarks/cached_tokens.py                                                # tiny Uni-Mol and Q-Former, CPU
-    python benchmarks/cached_tokens.py --encoder experiments/encoders/unimol.yaml --steps 10 --batch-size 16
+    python -m benchmarks cached_tokens                                # tiny Uni-Mol and Q-Former, CPU
+    python -m benchmarks.cached_tokens --encoder experiments/encoders/unimol.yaml --steps 10 --batch-size 16
 
 Both train the tiny Q-Former on the demo card with the same seed, in turn, `--repeats` times; the losses of all steps are
-compared. The encoder's weights are random: they do not change its speed. Set OMP_NUM_THREADS=1.
+compared. The encoder's weights are random: they do not change its speed.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,44 +24,55 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from benchmarks.table import HEAD, Row, Table, lines, machine
 from molfusion.build import build
 from molfusion.cli import main as molfusion
 from molfusion.config import compose
 from molfusion.runner import Run
 
 FILES = ["experiments/base.yaml", "experiments/tasks/retrieval.yaml"]
+ENCODER = "experiments/encoders/tiny/unimol.yaml"
 QFORMER = "experiments/encoders/tiny/qformer_unimol.yaml"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--encoder", default="experiments/encoders/tiny/unimol.yaml")
+    parser.add_argument("--encoder", default=ENCODER)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--accelerator", default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as name:
+    print("\n".join([machine(), "", HEAD, *lines("cached_tokens", measure(**vars(args)))]))
+
+
+def table(quick: bool) -> Table:
+    return measure(steps=6 if quick else 30, repeats=1 if quick else 2)
+
+
+def measure(
+    encoder: str = ENCODER, steps: int = 60, batch_size: int = 64, repeats: int = 3, accelerator: str = "cpu"
+) -> Table:
+    speeds: dict[str, list[float]] = {"frozen": [], "cached": []}
+    losses: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(sys.stderr):
         folder = Path(name)
-        frozen = with_weights(args.encoder, folder)
-        start = time.perf_counter()
+        frozen = with_weights(encoder, folder)
         words = ["export", str(frozen), "--tokens", "--out", str(folder / "tokens.yaml"), "--data.card", "demo"]
-        assert molfusion([*words, f"--trainer.accelerator={args.accelerator}"]) == 0
-        print(f"export: {time.perf_counter() - start:.1f} s, conformers included if they were not in the cache\n")
+        assert molfusion([*words, f"--trainer.accelerator={accelerator}"]) == 0
         whole = {"class_path": "molfusion.encoders.Frozen", "init_args": {"encoder": str(frozen)}}
-        sides = {"frozen": whole, "cached": str(folder / "tokens.yaml")}
-        best = dict.fromkeys(sides, 0.0)
-        losses: dict[str, list[float]] = {}
-        for repeat in range(args.repeats):
-            for side, encoder in sides.items():
-                speed, losses[side] = train(encoder, folder / f"{side}{repeat}", args)
-                best[side] = max(best[side], speed)
-                print(f"{side} {speed:7.2f} steps/s", flush=True)
-        apart = [abs(a - b) for a, b in zip(losses["frozen"], losses["cached"], strict=True)]
-        print(f"\nbest: frozen {best['frozen']:.2f}, cached {best['cached']:.2f} steps/s: {best['cached'] / best['frozen']:.2f} "
-              f"times as fast; the first loss differs by {apart[0]:.2g}, the {len(apart)} by at most {max(apart):.2g} "
-              "(the encoder rounds otherwise in padded batches, and training amplifies it)")  # fmt: skip
+        for repeat in range(repeats):
+            for side, read in {"frozen": whole, "cached": str(folder / "tokens.yaml")}.items():
+                speed, losses[side] = train(read, folder / f"{side}{repeat}", steps, batch_size, accelerator)
+                speeds[side].append(speed)
+    apart = [abs(a - b) for a, b in zip(losses["frozen"], losses["cached"], strict=True)]
+    return Table(
+        f"{Path(encoder).stem} frozen under the tiny Q-Former, demo card, batches of {batch_size}, {steps} steps, {accelerator}",
+        [Row("training from cached tokens", speeds["cached"], speeds["frozen"], "steps/s", more_is_better=True)],
+        f"plain: the encoder in every step. The first loss differs by {apart[0]:.2g}, the {len(apart)} by at most "
+        f"{max(apart):.2g} (it rounds otherwise in padded batches, and training amplifies it).",
+    )
 
 
 def with_weights(encoder: str, folder: Path) -> Path:
@@ -74,18 +87,20 @@ def with_weights(encoder: str, folder: Path) -> Path:
     return path
 
 
-def train(encoder: object, folder: Path, args: argparse.Namespace) -> tuple[float, list[float]]:
+def train(
+    encoder: object, folder: Path, steps: int, batch_size: int, accelerator: str
+) -> tuple[float, list[float]]:
     """Steps a second of training alone (of CPU time on a CPU, so that other work does not count), and every step's loss."""
     config = compose(
         FILES,
         [
-            ("data", "experiments/data/demo.yaml"), ("data.batch_size", args.batch_size),
+            ("data", "experiments/data/demo.yaml"), ("data.batch_size", batch_size),
             ("model.encoder", QFORMER), ("model.encoder.encoder", encoder),
-            ("trainer", {"max_steps": args.steps, "accelerator": args.accelerator, "log_every_n_steps": 1}),
+            ("trainer", {"max_steps": steps, "accelerator": accelerator, "log_every_n_steps": 1}),
             ("trainer", {"limit_val_batches": 1, "limit_test_batches": 1}),
         ],
     )  # fmt: skip
-    clock = Clock(time.process_time if args.accelerator == "cpu" else time.perf_counter)
+    clock = Clock(time.process_time if accelerator == "cpu" else time.perf_counter)
     Run(config, folder, [clock]).fit()
     with (folder / "log.csv").open() as file:
         losses = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "train/loss"]

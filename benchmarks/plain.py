@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rdkit.Chem import Draw
+
+from molfusion.views import ConformerView, E3FPView, FingerprintView, GraphView, RelationsView, View
 
 FAR = 510
 
@@ -53,3 +58,87 @@ def draw(mol: Any, width: int, height: int) -> bytes:
     out = BytesIO()
     Draw.MolsToGridImage([mol], molsPerRow=1, subImgSize=(width, height)).save(out, format="png")
     return out.getvalue()
+
+
+Item = Mapping[str, NDArray[Any]]
+
+
+def collate(view: View, items: Sequence[Item]) -> dict[str, torch.Tensor]:
+    """The tensors of a batch, filled in one molecule after the other."""
+    if isinstance(view, ConformerView):
+        return padded(items, {"numbers": ("numbers", 0, np.int64), "positions": ("positions", 0, np.float32)})
+    if isinstance(view, E3FPView):
+        return padded(items, {"ids": ("ids", -1, np.int64)})
+    if isinstance(view, FingerprintView):
+        dense = np.zeros((len(items), view.width), np.float32)
+        for row, item in zip(dense, items, strict=True):
+            row[item["index"]] = item["count"]
+        return {"counts": torch.from_numpy(dense)}
+    if isinstance(view, GraphView):
+        return graphs(items)
+    assert isinstance(view, RelationsView)
+    return relations(items)
+
+
+def padded(items: Sequence[Item], fields: Mapping[str, tuple[str, float, Any]]) -> dict[str, torch.Tensor]:
+    out = {}
+    for name, (key, fill, kind) in fields.items():
+        lengths = [len(i[key]) for i in items]
+        array = np.full((len(items), max(lengths), *items[0][key].shape[1:]), fill, kind)
+        mask = np.zeros(array.shape[:2], bool)
+        for b, item in enumerate(items):
+            array[b, : lengths[b]] = item[key]
+            mask[b, : lengths[b]] = True
+        out |= {name: torch.from_numpy(array), "mask": torch.from_numpy(mask)}
+    return out
+
+
+def graphs(items: Sequence[Item]) -> dict[str, torch.Tensor]:
+    edges, molecule, start = [], [], 0
+    for b, item in enumerate(items):
+        edges.append(item["edges"] + start)
+        molecule.append(np.full(len(item["atoms"]), b))
+        start += len(item["atoms"])
+    return {
+        "x": torch.from_numpy(np.concatenate([i["atoms"] for i in items]).astype(np.int64)),
+        "edge_index": torch.from_numpy(np.concatenate(edges).T.astype(np.int64)),
+        "edge_attr": torch.from_numpy(np.concatenate([i["bonds"] for i in items]).astype(np.int64)),
+        "batch": torch.from_numpy(np.concatenate(molecule)),
+    }
+
+
+def relations(items: Sequence[Item]) -> dict[str, torch.Tensor]:
+    out = padded([{"atoms": i["atoms"] + np.uint8(1)} for i in items], {"atoms": ("atoms", 0, np.uint8)})
+    b, n = out["mask"].shape
+    distances, hops = np.zeros((b, n, n), np.int16), np.zeros((b, n, n, 5), np.uint8)
+    for i, item in enumerate(items):
+        k = len(item["atoms"])
+        far = item["distances"].reshape(k, k).astype(np.int16)
+        far[far == 0] = FAR
+        np.fill_diagonal(far, 0)
+        distances[i, :k, :k] = far + 1
+        hops[i, :k, :k] = item["hops"].reshape(k, k, 5)
+    return out | {"distances": torch.from_numpy(distances), "hops": torch.from_numpy(hops)}
+
+
+@torch.no_grad()
+def diffusion_sample(
+    denoiser: Any, context: torch.Tensor, x: torch.Tensor, noises: torch.Tensor, guidance: float
+) -> torch.Tensor:
+    """50 ancestral steps of 100 with a linear schedule, as the formulas are written: two calls a step if guided."""
+    beta = torch.linspace(0.001, 0.2, 100, dtype=torch.float64)
+    alphas = torch.cumprod(1 - beta, 0).float()
+    times = list(reversed(torch.linspace(-1, 99, len(noises) + 1).int().tolist()))
+    nothing = denoiser.nothing(torch.zeros(len(x), dtype=torch.long))
+    for k, (now, then) in enumerate(pairwise(times)):
+        t = torch.full((len(x),), now)
+        x0 = denoiser(x, t, context)
+        if guidance != 1.0:
+            x0 = guidance * x0 + (1 - guidance) * denoiser(x, t, nothing)
+        if then < 0:
+            return x0
+        a, after = alphas[now], alphas[then]
+        noise = (x / a.sqrt() - x0) / (1 / a - 1).sqrt()
+        sigma = ((1 - a / after) * (1 - after) / (1 - a)).sqrt()
+        x = x0 * after.sqrt() + (1 - after - sigma**2).sqrt() * noise + sigma * noises[k + 1]
+    return x

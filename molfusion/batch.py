@@ -6,13 +6,14 @@ Q queries, P width of the shared space, K targets, L length of a text, V vocabul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Tokens(NamedTuple):
 class Arrays:
     """Base of a view's own batch: a dataclass of tensors (or None) that moves as one."""
 
+    pairs: ClassVar[bool] = False  # whether what reads it computes over pairs of its rows
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         return type(self)(**{k: function(v) if isinstance(v, Tensor) else v for k, v in values.items()})
@@ -87,9 +90,12 @@ class Arrays:
         return self.map(lambda t: t.pin_memory())
 
     def padding(self) -> float:
-        """The share of this batch's cells that is padding; 0 where nothing is padded."""
+        """The share of this batch's cells (or pairs of rows) that is padding; 0 where nothing is padded."""
         mask = getattr(self, "mask", None)
-        return 0.0 if mask is None else 1.0 - mask.float().mean().item()
+        if mask is None:
+            return 0.0
+        cells = mask.sum(1).square() / mask.shape[1] ** 2 if self.pairs else mask.float().mean(1)
+        return 1.0 - float(cells.float().mean().item())
 
 
 @dataclass
@@ -129,12 +135,56 @@ class MoleculeBatch:
         )
 
     def padding(self) -> dict[str, float]:
-        """Padding fraction of each view that pads, by the view's class name."""
-        return {type(v).__name__: a.padding() for v, a in self.views.items() if getattr(a, "mask", None) is not None}
+        """Padding fraction of each view that pads, by the view's class name; of several of a class their mean."""
+        shares: dict[str, list[float]] = {}
+        for view, arrays in self.views.items():
+            if getattr(arrays, "mask", None) is not None:
+                shares.setdefault(type(view).__name__, []).append(arrays.padding())
+        return {name: sum(found) / len(found) for name, found in shares.items()}
 
     def _with(self, targets: Tensor, views: dict[View, Any]) -> Self:
         kept = (self.ids, self.smiles, self.texts, self.groups, self.scopes, self.pools, self.prompts)
         return type(self)(*kept, targets=targets, views=views)
+
+
+class Ragged(NamedTuple):
+    """Arrays of B molecules, one behind the other."""
+
+    flat: NDArray[Any]  # [Σ n_i, ...]
+    lengths: NDArray[np.int64]  # [B] n_i
+
+    @classmethod
+    def of(cls, arrays: Sequence[NDArray[Any]]) -> Ragged:
+        """Arrays [n_i, ...], joined."""
+        return cls(np.concatenate(arrays), np.fromiter((len(a) for a in arrays), np.int64, len(arrays)))
+
+    def starts(self) -> NDArray[np.int64]:
+        """[B + 1] where in `flat` each molecule begins, and the end."""
+        return np.concatenate([[0], np.cumsum(self.lengths)])
+
+    def rows(self) -> list[NDArray[Any]]:
+        """The arrays [n_i, ...] again, without a copy."""
+        return np.split(self.flat, self.starts()[1:-1])
+
+    def mask(self) -> NDArray[np.bool_]:
+        """[B, max n] True below each molecule's length."""
+        return np.arange(self.lengths.max())[None, :] < self.lengths[:, None]
+
+    def padded(self, value: float = 0, dtype: DTypeLike | None = None) -> NDArray[Any]:
+        """[B, max n, ...] filled with `value` on the right."""
+        return spread(self.flat.astype(dtype or self.flat.dtype, copy=False), self.mask(), value)
+
+
+def spread(flat: NDArray[Any], mask: NDArray[np.bool_], value: float = 0) -> NDArray[Any]:
+    """[*mask.shape, ...] with the rows of flat [n, ...] where mask is True, in order, and `value` elsewhere."""
+    out = np.full((*mask.shape, *flat.shape[1:]), value, dtype=flat.dtype)
+    if flat.ndim == 1:
+        out[mask] = flat
+    else:  # whole rows as one item each: NumPy would go through their values one by one, twenty times slower
+        width = math.prod(flat.shape[1:])
+        row = np.dtype((np.void, width * flat.itemsize))
+        out.reshape(-1, width).view(row)[:, 0][mask.ravel()] = np.ascontiguousarray(flat).reshape(-1, width).view(row)[:, 0]
+    return out
 
 
 def pad(arrays: Sequence[NDArray[Any]], value: float = 0) -> NDArray[Any]:

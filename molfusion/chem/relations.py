@@ -13,7 +13,7 @@ HOPS = 5  # bonds of a path that are kept
 FAR = 510  # a path of so many bonds counts as none: MoleBLEND's table of distances ends here
 
 # Every bond feature triple as one number: 1 + type * 12 + stereo * 2 + conjugated; 0 = no bond.
-_PLACES = np.array([BOND_SIZES[1] * BOND_SIZES[2], BOND_SIZES[2], 1])
+_PLACES = np.array([BOND_SIZES[1] * BOND_SIZES[2], BOND_SIZES[2], 1], dtype=np.uint8)
 CODES = 1 + int(np.prod(BOND_SIZES))  # 61, so that a code fits a byte
 
 
@@ -38,9 +38,10 @@ def paths(graph: Graph) -> Paths:
     codes[graph.edges[:, 0], graph.edges[:, 1]] = bond_codes(graph.bonds)
     # scipy takes a masked array as it is; any other form it would search for what is no edge.
     bonds = np.ma.MaskedArray(np.ones((n, n)), mask=codes == 0)
-    lengths, before = floyd_warshall(bonds, return_predecessors=True)
-    np.fill_diagonal(lengths, np.inf)
-    reached = lengths < FAR  # infinity where there is no path
+    lengths, before = floyd_warshall(bonds, return_predecessors=True, overwrite=True)
+    reached = before >= 0  # from one atom to another one
+    if n > FAR:
+        reached &= lengths < FAR
     # The last atom before i on the path from j is the first after i on the path to j; 'stay' where there is none.
     after = np.where(reached, before.T, np.arange(n)[:, None])
     return Paths(np.where(reached, lengths, 0).astype(np.uint16), _walk(codes, after))
@@ -50,18 +51,19 @@ def _walk(codes: NDArray[np.uint8], after: NDArray[np.int64]) -> NDArray[np.uint
     """[N, N, HOPS]: from i towards j, one atom after the other. Pairs are numbered i * N + j."""
     n = len(codes)
     onward = (after * n + np.arange(n)).ravel()  # the pair (next atom, j)
-    first = codes[np.arange(n)[:, None], after].ravel()  # staying is no bond: 0
     hops = np.empty((HOPS, n * n), dtype=np.uint8)
-    at = np.arange(n * n)
-    for hop in hops:
+    first, at = hops[0], onward
+    codes.take((after + n * np.arange(n)[:, None]).ravel(), out=first, mode="clip")  # staying is no bond: 0
+    for hop in hops[1:]:
         first.take(at, out=hop, mode="clip")
-        at = onward.take(at)
+        at = onward.take(at, mode="clip")
     return hops.T.reshape(n, n, HOPS)
 
 
 def bond_codes(bonds: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """[E, 3] features -> [E] codes in 1 … 60."""
-    return np.asarray(1 + bonds @ _PLACES, dtype=np.uint8)
+    codes: NDArray[np.uint8] = bonds @ _PLACES + np.uint8(1)
+    return codes
 
 
 def part(graph: Graph, kept: NDArray[np.int64]) -> Graph:

@@ -1,9 +1,10 @@
-"""List data cards; describe, audit, compare or fetch them."""
+"""List data cards; describe, audit, compare, fetch, convert or make them."""
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,10 @@ from molfusion.paths import cache_folder
 def main(arguments: argparse.Namespace) -> int:
     words: list[str] = arguments.words
     roots: list[str] = arguments.root or []
+    if words and words[0] == "convert":
+        return _convert(words[1:], arguments.out)
+    if words == ["render"]:
+        return _render()
     verb = words[0] if words and words[0] in _NEEDS else ""
     names = words[1:] if verb else words
     if not names and not verb:
@@ -29,10 +34,12 @@ def main(arguments: argparse.Namespace) -> int:
         return _overlap(*cards)
     if verb == "fetch":
         return _fetch(cards[0], arguments.unchecked)
+    if verb == "instruct":
+        return _instruct(cards[0], arguments.out, arguments.ask)
     return _check(cards[0]) if verb == "check" else _describe(cards[0])
 
 
-_NEEDS = {"check": 1, "overlap": 2, "fetch": 1}
+_NEEDS = {"check": 1, "overlap": 2, "fetch": 1, "instruct": 1}
 
 
 def _list() -> int:
@@ -41,6 +48,16 @@ def _list() -> int:
         card = load_card(str(path))
         table.add_row(name, card.title, card.licence)
     Console().print(table)
+    return 0
+
+
+def _render() -> int:
+    from molfusion.data.render import page, page_path
+    from molfusion.paths import atomic
+
+    with atomic(page_path()) as path:
+        path.write_text(page())
+    print(page_path())
     return 0
 
 
@@ -111,3 +128,40 @@ def _fetch(card: Card, unchecked: bool) -> int:
 
 def _identity(value: str) -> str:
     return f"sha256 {value}" if len(value) == 64 else f"revision {value}"
+
+
+def _instruct(card: Card, out: str | None, asked: list[str]) -> int:
+    from molfusion.data.instruct import write
+    from molfusion.data.records import load_records
+
+    folder = _out(out)
+    made = write(card, load_records(card, cache_folder()).records, folder, asked)
+    for split, tasks in made.items():
+        print(f"{split}: {', '.join(f'{count:,} × {task}' for task, count in tasks.items())}")
+    print(folder / "card.yaml")
+    return 0
+
+
+def _convert(words: list[str], out: str | None) -> int:
+    if len(words) != 2 or words[0] != "3d-moit":
+        found = " ".join(words)
+        raise CardError(f"cards convert takes a format and a folder: `cards convert 3d-moit FOLDER`; found: {found}")
+    from molfusion.data.moit import convert
+
+    folder = _out(out)
+    made = convert(Path(words[1]), folder)
+    for split, count in made.molecules.items():
+        print(f"{split}: {count:,} molecules")
+    for split, tasks in made.questions.items():
+        print(f"{split}: questions {', '.join(f'{count:,} × {task}' for task, count in tasks.items())}")
+    for reason, count in made.left_out.items():
+        print(f"left out: {count:,} × {reason}")
+    for path in sorted(folder.glob("*/card.yaml")):
+        print(path)
+    return 0
+
+
+def _out(given: str | None) -> Path:
+    if given is None:
+        raise CardError("say with --out FOLDER where the new card and its files go")
+    return Path(given)

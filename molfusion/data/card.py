@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Card:
     cite: str = ""
     files: dict[str, FileSpec] = field(default_factory=dict)
     format: str = "table"  # a function in data/readers.py
+    molecules: FileSpec | None = None  # of instruction data: the table of the molecules asked about
     columns: dict[str, str] = field(default_factory=dict)
     targets: list[TargetSpec] = field(default_factory=list)
     split: SplitSpec = field(default_factory=SplitSpec)
@@ -76,7 +78,15 @@ class Card:
         Raises:
             CardError: it is not there, is empty, or its checksum differs.
         """
-        spec = self.files[split]
+        return self._found(split, self.files[split])
+
+    def molecules_path(self) -> Path:
+        """The table of molecules, checked as `paths_of` does."""
+        if self.molecules is None:
+            raise CardError(f"card {self.name} has no `molecules`")
+        return self._found("molecules", self.molecules)[0]
+
+    def _found(self, split: str, spec: FileSpec) -> list[Path]:
         try:
             paths = locate(spec, Path(self.folder))
             for path in paths:
@@ -105,6 +115,8 @@ class Card:
         for split in self.present():
             for path in self.paths_of(split):
                 digest.update(sha256(path).encode())
+        if self.molecules is not None:
+            digest.update(sha256(self.molecules_path()).encode())
         return digest.hexdigest()
 
 
@@ -115,12 +127,14 @@ def shipped_cards() -> dict[str, Path]:
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in paths}
 
 
-def load_card(name: str, root: str | None = None) -> Card:
-    """The card `name`: a path to a YAML file, or the name of one that ships with molfusion.
+def load_card(name: str, root: str | None = None, targets: Sequence[str] | None = None) -> Card:
+    """The card `name`: a path to a YAML file, the name of one that ships with molfusion, or a plain file of molecules.
 
     Args:
-        name: `demo`, `moleculenet/bbbp` (or `bbbp`), or `path/to/card.yaml`.
-        root: the folder its relative paths start from, if not the card's own.
+        name: `demo`, `moleculenet/bbbp` (or `bbbp`), `path/to/card.yaml`, or `path/to/molecules.csv` (see guess.py).
+        root: the folder its relative paths start from, if not the card's own; or a folder with one of the card's name in it,
+            so that several cards have one root.
+        targets: of a plain file, the columns that are measured.
 
     Raises:
         CardError: no such card, not YAML, an unknown or missing key, a wrong type.
@@ -129,11 +143,18 @@ def load_card(name: str, root: str | None = None) -> Card:
     if path.suffix not in {".yaml", ".yml"}:
         cards = shipped_cards()
         path = cards.get(name) or next((p for p in cards.values() if p.stem == name), path)
+        path = Path(root) / path if root and not path.is_file() else path
     if not path.is_file():
         known = list(shipped_cards())
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"shipped cards: {', '.join(known)}"
-        raise CardError(f"no data card {name!r}; {hint} (or give the path of a YAML file)")
+        raise CardError(f"no data card {name!r}; {hint} (or give the path of a YAML file, or of a table of molecules)")
+    if path.suffix not in {".yaml", ".yml"}:
+        from molfusion.data.guess import FORMATS, card_of, plain_format
+
+        if plain_format(path) is None:
+            raise CardError(f"{path} is neither a card (.yaml) nor a table of molecules ({', '.join(FORMATS)})")
+        return card_of(path, targets or ())
     try:
         given = OmegaConf.load(path)
     except Exception as error:
@@ -145,8 +166,12 @@ def load_card(name: str, root: str | None = None) -> Card:
         raise CardError(f"{path}: {_unknown_key(error)}") from error
     except OmegaConfBaseException as error:
         raise CardError(f"{path}: {error.full_key or ''}: {error.msg}".replace("\n", " ")) from error
-    card.folder = str(Path(root) if root else path.parent)
+    card.folder = str(_folder(Path(root), card.name) if root else path.parent)
     return _checked(card, path)
+
+
+def _folder(root: Path, name: str) -> Path:
+    return root / name if (root / name).is_dir() else root
 
 
 def _unknown_key(error: ConfigKeyError) -> str:

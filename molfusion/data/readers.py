@@ -14,8 +14,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from molfusion.chem.cxsmiles import read_cxsmiles
+from molfusion.chem.parse import ChemError
+from molfusion.data.alpaca import alpaca
 from molfusion.data.card import Card, CardError
-from molfusion.data.qm9 import qm9pack
+from molfusion.data.qm9 import qm9npz, qm9pack
 from molfusion.data.sdf import sdf
 
 Row = dict[str, Any]
@@ -56,6 +59,20 @@ def table(path: Path, card: Card) -> Iterator[Row]:
         yield row
 
 
+def cxsmiles(path: Path, card: Card) -> Iterator[Row]:
+    """A table whose SMILES carry coordinates (`CO |(0,0,0;1.4,0,0)|`)."""
+    for row in table(path, card):
+        try:
+            entry = read_cxsmiles(str(row["smiles"]))
+        except ChemError as error:
+            yield row | {"error": str(error)}
+            continue
+        row["smiles"] = entry.smiles
+        if entry.numbers is not None and entry.positions is not None:
+            row |= {"numbers": entry.numbers.tolist(), "positions": entry.positions.ravel().tolist()}
+        yield row
+
+
 def smiles(path: Path, card: Card) -> Iterator[Row]:
     """One molecule a line: SMILES, white space, and (optionally) its id; `#` starts a comment."""
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
@@ -67,9 +84,12 @@ def smiles(path: Path, card: Card) -> Iterator[Row]:
 
 FORMATS: dict[str, Callable[[Path, Card], Iterator[Row]]] = {
     "table": table,
+    "cxsmiles": cxsmiles,
     "smiles": smiles,
     "sdf": sdf,
     "qm9pack": qm9pack,
+    "qm9npz": qm9npz,
+    "alpaca": alpaca,
 }
 
 

@@ -51,6 +51,13 @@ def sdf(path: Path, card: Card) -> Iterator[dict[str, Any]]:
             raise CardError(f"card {card.name}: no entry of {path} has a data item {column!r}; {hint}")
 
 
+def data_items(path: Path, card: Card) -> dict[str, list[str]]:
+    """Every data item that an entry has, with its values; "" where an entry lacks it."""
+    entries = [properties(block) for _, block in _entries(path, card)]
+    names = dict.fromkeys(name for items in entries for name in items)
+    return {name: [items.get(name, "") for items in entries] for name in names}
+
+
 def _columns(card: Card) -> dict[str, str]:
     for field in card.columns:
         if field not in _FIELDS:

@@ -6,6 +6,9 @@ from molfusion.views.e3fp import E3FPView, ShellTokens
 from molfusion.views.fingerprint import Fingerprints, FingerprintView
 from molfusion.views.graph import GraphView
 from molfusion.views.image import Images, ImageView
+from molfusion.views.motif_graph import MotifGraphs, MotifGraphView
+from molfusion.views.motifs import MotifSteps, MotifView
+from molfusion.views.optional_conformer import OptionalConformerView
 from molfusion.views.relations import Relations, RelationsView
 from molfusion.views.selfies import SelfiesView
 from molfusion.views.text import Texts, TextView
@@ -20,6 +23,11 @@ __all__ = [
     "GraphView",
     "ImageView",
     "Images",
+    "MotifGraphView",
+    "MotifGraphs",
+    "MotifSteps",
+    "MotifView",
+    "OptionalConformerView",
     "Relations",
     "RelationsView",
     "SelfiesView",

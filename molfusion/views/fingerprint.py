@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from molfusion.batch import Arrays, Record
+from molfusion.batch import Arrays, Ragged, Record
 from molfusion.chem.fingerprint import Kind, counts
 from molfusion.chem.parse import ChemError, parse
-from molfusion.views.base import Features, View, ViewError
+from molfusion.views.base import Features, View, ViewError, joined
 
 
 @dataclass
@@ -44,7 +44,10 @@ class FingerprintView(View):
         }
 
     def collate(self, items: Sequence[Features]) -> Fingerprints:
-        dense = np.zeros((len(items), self.width), dtype=np.float32)
-        for row, item in zip(dense, items, strict=True):
-            row[item["index"]] = item["count"]
+        return self.collate_flat(joined(items))
+
+    def collate_flat(self, fields: Mapping[str, Ragged]) -> Fingerprints:
+        index, count = fields["index"], fields["count"]
+        dense = np.zeros((len(index.lengths), self.width), dtype=np.float32)
+        dense[np.repeat(np.arange(len(dense)), index.lengths), index.flat] = count.flat
         return Fingerprints(torch.from_numpy(dense))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from molfusion.batch import Record
+from molfusion.batch import Ragged, Record
 from molfusion.chem.graph import graph
 from molfusion.chem.parse import ChemError, parse
-from molfusion.views.base import Features, View, ViewError
+from molfusion.views.base import Features, View, ViewError, joined
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -33,15 +33,18 @@ class GraphView(View):
             raise ViewError(str(error)) from error
 
     def collate(self, items: Sequence[Features]) -> Data:
+        return self.collate_flat(joined(items))
+
+    def collate_flat(self, fields: Mapping[str, Ragged]) -> Data:
         from torch_geometric.data import Data  # two seconds to import: only where graphs are read
 
-        sizes = np.array([len(i["atoms"]) for i in items])
-        offsets = np.concatenate([[0], np.cumsum(sizes)])
-        edges = np.concatenate([i["edges"] + start for i, start in zip(items, offsets, strict=False)])
+        atoms, edges, bonds = fields["atoms"], fields["edges"], fields["bonds"]
+        starts = atoms.starts()
+        shifted = edges.flat + np.repeat(starts[:-1], edges.lengths)[:, None]
         return Data(
-            x=torch.from_numpy(np.concatenate([i["atoms"] for i in items]).astype(np.int64)),
-            edge_index=torch.from_numpy(edges.T.astype(np.int64)),
-            edge_attr=torch.from_numpy(np.concatenate([i["bonds"] for i in items]).astype(np.int64)),
-            batch=torch.from_numpy(np.repeat(np.arange(len(items)), sizes)),
-            ptr=torch.from_numpy(offsets),
+            x=torch.from_numpy(atoms.flat.astype(np.int64)),
+            edge_index=torch.from_numpy(shifted.T.astype(np.int64)),
+            edge_attr=torch.from_numpy(bonds.flat.astype(np.int64)),
+            batch=torch.from_numpy(np.repeat(np.arange(len(atoms.lengths)), atoms.lengths)),
+            ptr=torch.from_numpy(starts),
         )

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from molfusion.batch import Arrays, Record
-from molfusion.chem.image import draw
+from molfusion.chem.corrupt import Corruption, corrupt
+from molfusion.chem.image import Style, draw
 from molfusion.chem.parse import ChemError, parse
 from molfusion.views.base import Features, View, ViewError
 
-# How DeepSeek-OCR cuts a large image: one whole view and 2 … 6 tiles.
-WHOLE, TILE, MOST = 1024, 640, 6
+# DeepSeek-OCR cuts a large image into 2 … 6 tiles.
+MOST = 6
 _GREY = (127, 127, 127)
+_BLANK = 64  # pixels a byte of PNG; a drawing takes more bytes than one byte for so many
 
 
 @dataclass
@@ -45,71 +48,118 @@ def _normalise(pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ImageView(View):
-    """RDKit's default drawing of the SMILES as given, kept as PNG and decoded when the batch is made.
+    """A drawing of the SMILES as given, RDKit's default unless `style` says else, kept as PNG.
 
-    `tiling: deepseek` also prepares it as DeepMoLM's image encoder wants it: brought to 1024² on grey, and, if larger
-    than 640 on a side, stretched to a grid of 640² tiles.
+    `tiling` prepares it, when the batch is made, for an encoder of square images: `whole` brings it to whole² on grey;
+    `deepseek` (as DeepMoLM's image encoder wants it) also stretches it, if larger than `tile` on a side, to a grid of
+    tile² pieces. `corruption` comes before either.
     """
 
     width: int = 1024
     height: int = 1024
-    tiling: Literal["none", "deepseek"] = "none"
+    tiling: Literal["none", "whole", "deepseek"] = "none"
+    whole: int = 1024
+    tile: int = 640
+    style: Style = Style()
+    corruption: Corruption = Corruption()
 
     tools: ClassVar[tuple[str, ...]] = ("rdkit",)
 
     def featurise(self, record: Record) -> Features:
         try:
-            png = draw(parse(record.smiles), self.width, self.height)
+            png = draw(parse(record.smiles), self.width, self.height, self.style)
         except ChemError as error:
             raise ViewError(str(error)) from error
+        if len(png) * _BLANK < self.width * self.height and _blank(png):
+            raise ViewError("the drawing is empty")
         return {"png": np.frombuffer(png, dtype=np.uint8)}
 
     def collate(self, items: Sequence[Features]) -> Images:
-        images = [_decode(i["png"].tobytes()) for i in items]
+        """Decode, corrupt and cut.
+
+        Raises:
+            ViewError: an image of another size than this view's.
+        """
+        decoded = (corrupt(self._decoded(i["png"].tobytes()), self.corruption) for i in items)
         if self.tiling == "none":
-            return Images(_stack(images))
-        grid = tile_grid(self.width, self.height)
-        whole = _stack([ImageOps.pad(image, (WHOLE, WHOLE), color=_GREY) for image in images])
+            return Images(_stack(decoded, len(items)))
+        images, grid = list(decoded), self.grid
+        whole = _stack((ImageOps.pad(image, (self.whole, self.whole), color=_GREY) for image in images), len(items))
         if grid == (1, 1):
             return Images(whole)
-        tiles = _stack([tile for image in images for tile in _cut(image, grid)])
-        return Images(whole, tiles.reshape(len(items), -1, TILE, TILE, 3), grid)
+        count = grid[0] * grid[1]
+        tiles = _stack((tile for image in images for tile in _cut(image, grid, self.tile)), len(items) * count)
+        return Images(whole, tiles.reshape(len(items), count, *tiles.shape[1:]), grid)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Tiles across, tiles down."""
+        return tile_grid(self.width, self.height, self.tile) if self.tiling == "deepseek" else (1, 1)
+
+    def name(self) -> str:
+        """Of the drawing alone: what becomes of it when the batch is made is not stored."""
+        default = ImageView()
+        drawing = replace(
+            self, tiling=default.tiling, whole=default.whole, tile=default.tile, corruption=default.corruption
+        )
+        return super(ImageView, drawing).name()
+
+    def _decoded(self, png: bytes) -> Image.Image:
+        image = _opaque(png)
+        if image.size != (self.width, self.height):
+            found = "{} × {}".format(*image.size)
+            raise ViewError(f"an image of {found} pixels, expected {self.width} × {self.height}: those of this view")
+        return image
 
 
-def tile_grid(width: int, height: int) -> tuple[int, int]:
-    """Tiles across and down whose ratio is nearest to the image's; (1, 1) where both sides are at most 640.
+def tile_grid(width: int, height: int, tile: int = 640) -> tuple[int, int]:
+    """Tiles across and down whose ratio is nearest to the image's; (1, 1) where both sides are at most `tile`.
 
     Grids are tried from few tiles to many; of two equally near, the later only if the image has more than half the
     pixels that it would be stretched to.
     """
-    if width <= TILE and height <= TILE:
+    if width <= tile and height <= tile:
         return 1, 1
     sides = range(1, MOST + 1)
     grids = sorted(((i, j) for i in sides for j in sides if 2 <= i * j <= MOST), key=lambda g: g[0] * g[1])
     best, least = (1, 1), float("inf")
     for across, down in grids:
         difference = abs(width / height - across / down)
-        roomy = width * height > 0.5 * TILE * TILE * across * down
+        roomy = width * height > 0.5 * tile * tile * across * down
         if difference < least or (difference == least and roomy):
             best, least = (across, down), difference
     return best
 
 
-def _cut(image: Image.Image, grid: tuple[int, int]) -> list[Image.Image]:
+def _cut(image: Image.Image, grid: tuple[int, int], side: int) -> list[Image.Image]:
     across, down = grid
-    large = image.resize((TILE * across, TILE * down))  # bicubic; the ratio is not kept
-    corners = [(TILE * x, TILE * y) for y in range(down) for x in range(across)]
-    return [large.crop((x, y, x + TILE, y + TILE)) for x, y in corners]
+    large = image.resize((side * across, side * down))  # bicubic; the ratio is not kept
+    corners = [(side * x, side * y) for y in range(down) for x in range(across)]
+    return [large.crop((x, y, x + side, y + side)) for x, y in corners]
 
 
-def _decode(png: bytes) -> Image.Image:
-    image = Image.open(BytesIO(png))
-    return image if image.mode == "RGB" else image.convert("RGB")  # older RDKit adds an opaque fourth channel
+def _opaque(png: bytes) -> Image.Image:
+    """RGB, from grey or a palette as well; what is transparent shows white."""
+    image: Image.Image = Image.open(BytesIO(png))
+    if image.mode == "RGB":
+        return image
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("RGB")
 
 
-def _stack(images: Sequence[Image.Image]) -> Tensor:
-    width, height = images[0].size
-    pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
-    for row, image in zip(pixels, images, strict=True):
-        row[:] = np.asarray(image)
+def _blank(png: bytes) -> bool:
+    pixels = np.asarray(_opaque(png))
+    return bool((pixels == pixels[0, 0]).all())
+
+
+def _stack(images: Iterable[Image.Image], count: int) -> Tensor:
+    """[count, H, W, 3]. Room is made when the first image is decoded: earlier, its pages are fresh ones each time."""
+    pixels: NDArray[np.uint8] | None = None
+    for k, image in enumerate(images):
+        decoded = np.asarray(image)
+        if pixels is None:
+            pixels = np.empty((count, *decoded.shape), dtype=np.uint8)
+        pixels[k] = decoded
+    assert pixels is not None, "no image"
     return torch.from_numpy(pixels)

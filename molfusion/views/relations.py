@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molfusion.batch import Arrays, Record, length_mask, pad
+from molfusion.batch import Arrays, Ragged, Record, spread
 from molfusion.chem.graph import ATOM_SIZES, BOND_SIZES, graph
 from molfusion.chem.parse import ChemError, parse
 from molfusion.chem.relations import FAR, HOPS, part, paths
-from molfusion.views.base import Features, View, ViewError
+from molfusion.views.base import Features, View, ViewError, joined
 from molfusion.views.conformer import heavy_atoms
 
 _STRIDE = 512  # rows that MoleBLEND's tables give each feature
@@ -29,9 +29,7 @@ class Relations(Arrays):
     hops: Tensor  # [B, N, N, 5] uint8 codes of the path's first bonds, from i; 0 = the path is over, or padding
     mask: Tensor  # [B, N] bool
 
-    def padding(self) -> float:
-        """The share of padding among pairs of atoms."""
-        return 1.0 - self.mask.sum(1).square().float().mean().item() / self.mask.shape[1] ** 2
+    pairs: ClassVar[bool] = True
 
     def degrees(self) -> Tensor:
         """[B, N] int64 bonds of each atom; 0 for padding."""
@@ -96,19 +94,18 @@ class RelationsView(View):
         return {"atoms": whole.atoms, "distances": found.distances.astype(width).ravel(), "hops": found.hops.reshape(-1, HOPS)}
 
     def collate(self, items: Sequence[Features]) -> Relations:
-        lengths = [len(i["atoms"]) for i in items]
-        n = max(lengths)
-        distances = np.zeros((len(items), n, n), dtype=np.int16)
-        hops = np.zeros((len(items), n, n, HOPS), dtype=np.uint8)
-        for b, (item, k) in enumerate(zip(items, lengths, strict=True)):
-            far = item["distances"].reshape(k, k).astype(np.int16)
-            far[far == 0] = FAR
-            np.fill_diagonal(far, 0)
-            distances[b, :k, :k] = far + 1
-            hops[b, :k, :k] = item["hops"].reshape(k, k, HOPS)
+        return self.collate_flat(joined(items))
+
+    def collate_flat(self, fields: Mapping[str, Ragged]) -> Relations:
+        atoms, far = fields["atoms"], fields["distances"].flat.astype(np.int16)
+        far[far == 0] = FAR
+        mask, each = atoms.mask(), np.arange(atoms.lengths.max())
+        pairs = mask[:, :, None] & mask[:, None, :]
+        distances = spread(far + 1, pairs)
+        distances[:, each, each] = mask
         return Relations(
-            atoms=torch.from_numpy(pad([i["atoms"] + 1 for i in items])),
+            atoms=torch.from_numpy(Ragged(atoms.flat + np.uint8(1), atoms.lengths).padded()),
             distances=torch.from_numpy(distances),
-            hops=torch.from_numpy(hops),
-            mask=length_mask(lengths),
+            hops=torch.from_numpy(spread(fields["hops"].flat, pairs)),
+            mask=torch.from_numpy(mask),
         )

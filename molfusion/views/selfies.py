@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
-from molfusion.batch import Record, length_mask, pad
+from molfusion.batch import Ragged, Record
 from molfusion.chem.parse import ChemError, parse
 from molfusion.chem.selfies import Constraints, alphabet, read, spell
-from molfusion.views.base import Features, View, ViewError
+from molfusion.errors import NotFound
+from molfusion.views.base import Features, View, ViewError, joined
 from molfusion.views.text import Texts
 
 BUILT_IN = "molfusion"
@@ -57,10 +58,11 @@ class SelfiesView(View):
         return {"ids": np.array([BOS, *(index.get(name, UNK) for name in names), EOS], dtype=np.int16)}
 
     def collate(self, items: Sequence[Features]) -> Texts:
-        return Texts(
-            ids=torch.from_numpy(pad([i["ids"] for i in items], PAD).astype(np.int64)),
-            mask=length_mask([len(i["ids"]) for i in items]),
-        )
+        return self.collate_flat(joined(items))
+
+    def collate_flat(self, fields: Mapping[str, Ragged]) -> Texts:
+        ids = fields["ids"]
+        return Texts(ids=torch.from_numpy(ids.padded(PAD, np.int64)), mask=torch.from_numpy(ids.mask()))
 
     def tokens(self, mol: Any) -> list[str]:
         """The SELFIES of a molecule, token by token.
@@ -98,7 +100,7 @@ def _index(vocabulary: str, constraints: Constraints) -> dict[str, int]:
     """Token -> id, the special ones first.
 
     Raises:
-        FileNotFoundError: no such file.
+        NotFound: no such file.
         ValueError: it repeats a token, or has none.
     """
     if vocabulary == BUILT_IN:
@@ -106,7 +108,7 @@ def _index(vocabulary: str, constraints: Constraints) -> dict[str, int]:
     else:
         path = Path(vocabulary).expanduser()
         if not path.is_file():
-            raise FileNotFoundError(f"no SELFIES vocabulary {vocabulary!r}: expected `molfusion` or a file with a token a line")
+            raise NotFound(f"no SELFIES vocabulary {vocabulary!r}: expected `molfusion` or a file with a token a line")
         names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
         twice = sorted(n for n, times in Counter([*names, *SPECIAL]).items() if times > 1)
         if twice or not names:

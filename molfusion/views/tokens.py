@@ -1,8 +1,9 @@
-"""The view `tokens`: what a frozen encoder made of a molecule, read from the store instead of computed again."""
+"""The view `tokens`: what a frozen encoder made of a molecule (or of a text), read from the store instead of computed again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -10,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molfusion.batch import Arrays, Record, length_mask, pad
+from molfusion.batch import Arrays, Ragged, Record
 from molfusion.errors import MolfusionError
-from molfusion.views.base import Features, View
+from molfusion.views.base import Features, View, joined
 
 DType = Literal["float32", "bfloat16", "float16"]
 Pads = Literal["", "pairs", "text"]
+Of = Literal["molecule", "text"]
 
 # On disk; Arrow has no bfloat16, so its bits are kept as integers.
 _STORED: dict[DType, type[np.generic]] = {"float32": np.float32, "bfloat16": np.int16, "float16": np.float16}
@@ -39,6 +41,8 @@ class TokensView(View):
     dtype: DType = "float32"
     # As the encoder's own views, so that training sees the same batches (`data.alike: auto`); no part of the identity.
     pads: Pads = field(default="", kw_only=True, repr=False, compare=False)  # type: ignore[misc]
+    source: View | None = field(default=None, kw_only=True, repr=False, compare=False)  # the encoder's, that pads to text
+    of: Of = field(default="molecule", kw_only=True, repr=False)  # what they are kept by; told by the encoder
 
     prepared: ClassVar[bool] = False
     tools: ClassVar[tuple[str, ...]] = ("torch",)
@@ -47,10 +51,19 @@ class TokensView(View):
         raise self.missing(record)
 
     def missing(self, record: Record) -> Exception:
+        text = self.of == "text"
+        what = f"the text {record.text[:60]!r}" if text else record.smiles
+        whole = ". Texts are cached whole: data.sentences must not be set" if text else ""
         return TokensError(
-            f"{record.id} ({record.smiles}) has no cached tokens of the encoder {self.encoder} in {self.dtype}: "
-            "write those of its card with `molfusion export RUN --tokens --data.card CARD`"
+            f"{record.id} ({what}) has no cached tokens of the encoder {self.encoder} in {self.dtype}: "
+            f"write those of its card with `molfusion export RUN --tokens --data.card CARD`{whole}"
         )
+
+    def sized_by(self) -> View:
+        return self.source or self
+
+    def key(self, record: Record) -> bytes:
+        return super().key(record) if self.of == "molecule" else hashlib.blake2b(record.text.encode(), digest_size=16).digest()
 
     def pack(self, x: Tensor) -> Features:
         """One molecule's tokens [T, D] float32 as `collate` reads them.
@@ -64,8 +77,9 @@ class TokensView(View):
         return {"x": (cast.view(torch.int16) if self.dtype == "bfloat16" else cast).numpy()}
 
     def collate(self, items: Sequence[Features]) -> StoredTokens:
-        x = torch.from_numpy(pad([np.asarray(i["x"], dtype=_STORED[self.dtype]) for i in items]))
-        return StoredTokens(
-            x=x.view(torch.bfloat16) if self.dtype == "bfloat16" else x,
-            mask=length_mask([len(i["x"]) for i in items]),
-        )
+        return self.collate_flat(joined(items))
+
+    def collate_flat(self, fields: Mapping[str, Ragged]) -> StoredTokens:
+        x = torch.from_numpy(fields["x"].padded(dtype=_STORED[self.dtype]))
+        mask = torch.from_numpy(fields["x"].mask())
+        return StoredTokens(x=x.view(torch.bfloat16) if self.dtype == "bfloat16" else x, mask=mask)

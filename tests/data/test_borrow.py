@@ -48,5 +48,5 @@ def test_nothing_to_swap():
 
 
 def test_an_unknown_way():
-    with pytest.raises(ValueError, match="'swap' is no way .* shuffle, blank, twin"):
+    with pytest.raises(ValueError, match=r"'swap' is no way .* shuffle, blank, twin"):
         how("swap")

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from molfusion.data import CardError, MoleculeData
-from molfusion.views import ConformerView, FingerprintView, TextView
+from molfusion.views import ConformerView, FingerprintView, TextView, TokensView
 
 
 def ready(card, **settings):
@@ -105,3 +107,29 @@ def test_batches_of_like_size_pad_less(card):
 def test_a_cap_wants_batches_by_atoms(card):
     with pytest.raises(ValueError, match="set alike to 'atoms'"):
         MoleculeData(str(card), alike="text", most_pairs=100)
+
+
+def test_batches_of_like_texts_go_by_tokens(card, cache):
+    """A short text of hyphens has more tokens than a long one of common words."""
+    view = TextView(length=512)
+    data = MoleculeData(str(card), frozenset({view}), batch_size=2, alike="text")
+    data.setup()
+    records = [replace(r, text=t) for r, t in zip(data.records["train"], ["-" * 40, "it is a carbon " * 4], strict=False)]
+    assert len(records[0].text) < len(records[1].text)
+    assert len(view.featurise(records[0])["ids"]) > len(view.featurise(records[1])["ids"])
+    found = data._lengths(records)
+    assert found == [len(view.featurise(r)["ids"]) for r in records]
+    assert TokensView("x", pads="text", source=view).sized_by() == view
+
+
+def test_larger_molecules_can_be_left_out(card):
+    """Instead of what the card says; its digest then is another."""
+    small, whole = (MoleculeData(str(card), max_heavy_atoms=n) for n in (4, None))
+    for data in (small, whole):
+        data.prepare_data()
+        data.setup()
+    names = {r.smiles for records in small.records.values() for r in records}
+    assert "CCCO" in names
+    assert "c1ccccc1" not in names
+    assert len(small.dropped) - len(whole.dropped) == sum(map(len, whole.records.values())) - len(names)
+    assert small.card.digest() != whole.card.digest()

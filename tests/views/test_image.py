@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -6,6 +7,8 @@ import torch
 from PIL import Image
 
 from molfusion.batch import Record
+from molfusion.chem.corrupt import Corruption
+from molfusion.chem.image import Style
 from molfusion.data.store import Entry, ViewStore
 from molfusion.views import ViewError
 from molfusion.views.image import ImageView, tile_grid
@@ -97,3 +100,87 @@ def test_odd_molecules_are_drawn(smiles):
 def test_unparsable():
     with pytest.raises(ViewError, match="not a SMILES"):
         ImageView().featurise(record("(("))
+
+
+# -- other looks, and bad images ---------------------------------------------------------------------
+
+
+def gallery():
+    plain = ImageView(96, 96)
+    return {
+        "looks": [replace(plain, style=Style(looks=looks)) for looks in ("rdkit", "bw", "acs1996", "dark", "comic")],
+        "lines": [replace(plain, style=Style(line_width=w)) for w in (1, 2, 5)],
+        "labels": [replace(plain, style=Style(labels=written)) for written in (False, True)],
+        "rotation": [replace(plain, style=Style(rotation=angle)) for angle in (0, 90)],
+        "corruption": [replace(plain, corruption=c) for c in (Corruption(), Corruption(noise=0.1), Corruption(jpeg=10))],
+    }
+
+
+@pytest.mark.parametrize("axis", gallery())
+def test_styles_and_corruptions_change_the_picture(axis):
+    views = gallery()[axis]
+    pictures = [v.collate([v.featurise(record("C[C@H](O)Nc1ccc(O)cc1"))]).pixels for v in views]
+    for i, one in enumerate(pictures):
+        for other in pictures[:i]:
+            assert not torch.equal(one, other)
+
+
+def test_the_default_is_rdkits_and_two_pixels_wide():
+    view = ImageView(96, 96)
+    explicit = replace(view, style=Style(line_width=2))
+    assert torch.equal(*(v.collate([v.featurise(record("CCO"))]).pixels for v in (view, explicit)))
+
+
+def test_thick_lines_are_thick():
+    ink = [(v.collate([v.featurise(record("CCCC"))]).pixels < 128).sum() for v in gallery()["lines"]]
+    assert ink[0] < ink[1] < ink[2]
+
+
+def test_one_drawing_in_the_store_for_all_that_is_done_to_it():
+    view = ImageView(96, 96)
+    same = [replace(view, tiling="whole", whole=64), replace(view, corruption=Corruption(noise=0.1)), replace(view, tile=32)]
+    assert {v.name() for v in same} == {view.name()}
+    assert len({view, *same}) == 4
+    assert replace(view, style=Style(looks="bw")).name() != view.name()
+    assert ImageView(96, 97).name() != view.name()
+
+
+def test_whole_is_never_cut():
+    batch = ImageView(90, 60, tiling="whole", whole=32, tile=16).collate([png(np.zeros((60, 90, 3)))])
+    assert batch.pixels.shape == (1, 32, 32, 3)
+    assert batch.tiles is None
+    assert batch.pixels[0, 0, 0].tolist() == [127, 127, 127]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1"])
+def test_grey_and_palettes(mode):
+    array = np.full((2, 2, 3), 255)
+    array[0, 0] = 0
+    found = ImageView(2, 2).collate([png(array, mode)]).pixels
+    assert found[0, 0, 0].tolist() == [0, 0, 0]
+    assert found[0, 1, 1].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_transparent_is_white(mode):
+    image = Image.new(mode, (2, 2), (0,) * len(mode))  # black under full transparency
+    out = BytesIO()
+    image.save(out, format="png")
+    assert (ImageView(2, 2).collate([{"png": np.frombuffer(out.getvalue(), np.uint8)}]).pixels == 255).all()
+
+
+def test_an_image_of_another_size():
+    with pytest.raises(ViewError, match="an image of 3 × 2 pixels, expected 64 × 64"):
+        ImageView(64, 64).collate([png(np.zeros((2, 3, 3)))])
+
+
+def test_an_empty_drawing(monkeypatch):
+    blank = png(np.full((512, 512, 3), 255))["png"].tobytes()
+    monkeypatch.setattr("molfusion.views.image.draw", lambda *a: blank)
+    with pytest.raises(ViewError, match="the drawing is empty"):
+        ImageView(512, 512).featurise(record("C"))
+
+
+def test_no_small_drawing_is_taken_for_empty():
+    for smiles in ("C", "[H+]", "[He]", "*"):
+        ImageView(1024, 1024).featurise(record(smiles))

@@ -12,7 +12,7 @@ def record(smiles):
     return Record(smiles, smiles, smiles)
 
 
-def batch(*smiles, view=RelationsView()):  # noqa: B008  (a frozen value)
+def batch(*smiles, view=RelationsView()):
     return view.collate([view.featurise(record(s)) for s in smiles])
 
 

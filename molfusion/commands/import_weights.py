@@ -1,0 +1,139 @@
+"""Published weights as an encoder of ours: its settings in encoder.yaml, its weights in encoder.safetensors."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from safetensors.torch import load_file
+from torch import Tensor
+
+from molfusion.build import build
+from molfusion.config import ConfigError, compose
+from molfusion.data.files import sha256
+from molfusion.describe import without_restored
+from molfusion.encoders.base import Encoder, WeightsError, check_same
+from molfusion.export import write_encoder
+from molfusion.weights.keys import Converted
+from molfusion.weights.layouts import LAYOUTS, Layout
+from molfusion.weights.read import read_state
+
+State = dict[str, Tensor]
+
+
+def main(arguments: argparse.Namespace) -> int:
+    if arguments.layout is None:
+        return _list()
+    name, layout = arguments.layout, _layout(arguments.layout)
+    if arguments.file is None or arguments.out is None:
+        raise ConfigError(f"import {name} needs a file and where its encoder goes: `molfusion import {name} FILE --out FOLDER`")
+    file = Path(arguments.file)
+    published = read_state(file)
+    try:
+        made = layout.convert(published, str(file))
+    except (ValueError, KeyError) as error:
+        raise WeightsError(f"not the layout {name!r} ({layout.about}): {error}") from error
+    held, part = _part(layout, name, arguments.part, made)
+    fragment = _fragment(layout, name, file, made, part, arguments.overrides)
+    encoder = _built(fragment)
+    state = {key: _as(value, encoder.state_dict().get(key)) for key, value in {**held, **made.state}.items()}
+    for line in account(published, made, encoder.state_dict(), held):
+        print(line)
+    _check(encoder, state, file, layout, arguments.part)
+    origin = {"layout": name, "file": file.name, "sha256": sha256(file)}
+    print(write_encoder(Path(arguments.out), "encoder", state, encoder, fragment, origin))
+    return 0
+
+
+def account(published: State, made: Converted, expected: State, held: State) -> list[str]:
+    """What became of every key: one line each, and a line that counts them."""
+    shape = {key: "×".join(map(str, value.shape)) or "1" for key, value in {**expected, **published}.items()}
+    out = [f"renamed   {theirs} -> {ours}  {shape[theirs]}" for theirs, ours in made.renamed.items()]
+    out += [f"left out  {key}  {shape[key]}" for key in made.left_out]
+    added = sorted(made.state.keys() - set(made.renamed.values()))
+    missing = sorted(expected.keys() - made.state.keys() - held.keys())
+    out += [f"added     {key}" for key in added]
+    out += [f"from part {key}" for key in sorted(held)]
+    out += [f"missing   {key}  {shape[key]}" for key in missing]
+    counts = {
+        "renamed": len(made.renamed), "left out": len(made.left_out), "added": len(added), "from the part": len(held),
+        "missing": len(missing),
+    }  # fmt: skip
+    return [*out, ", ".join(f"{n} {what}" for what, n in counts.items() if n or what == "missing")]
+
+
+def _list() -> int:
+    table = Table("layout", "what it reads", box=None)
+    for name, layout in LAYOUTS.items():
+        table.add_row(name, layout.about)
+    Console().print(table)
+    return 0
+
+
+def _layout(name: str) -> Layout:
+    if name not in LAYOUTS:
+        near = difflib.get_close_matches(name, LAYOUTS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(LAYOUTS)}"
+        raise ConfigError(f"no layout {name!r}; {hint}")
+    return LAYOUTS[name]
+
+
+def _part(layout: Layout, name: str, path: str | None, made: Converted) -> tuple[State, dict[str, Any] | None]:
+    """The state that `--part` brings, under its prefix, and its fragment."""
+    if path is None:
+        return {}, None
+    if not layout.part or any(key.startswith(layout.part) for key in made.state):
+        raise ConfigError(f"--part {path}: the checkpoint has all parts of {name!r} itself")
+    tree = compose([path]).tree
+    if not str(tree.get("class_path", "")).endswith("encoders.restore"):
+        raise ConfigError(f"--part {path}: expected an encoder with its weights, as `molfusion import` and `export` write them")
+    weights = Path(tree["init_args"]["weights"])
+    if not weights.is_file():
+        raise WeightsError(f"--part {path}: no weights at {weights}")
+    return {layout.part + key: value for key, value in load_file(weights).items()}, without_restored(tree)
+
+
+def _fragment(
+    layout: Layout, name: str, file: Path, made: Converted, part: dict[str, Any] | None, overrides: Sequence[str]
+) -> dict[str, Any]:
+    """The encoder's, with what was set on the command line."""
+    for item in overrides:
+        if not item.startswith("encoder."):
+            raise ConfigError(f"{item.partition('=')[0]} is no setting of the encoder; write --encoder.NAME VALUE")
+    if layout.part and part is None and not any(key.startswith(layout.part) for key in made.state):
+        raise WeightsError(
+            f"{file} leaves out the part {layout.part!r} of {name!r}: import that first, and give its encoder.yaml with --part"
+        )
+    try:
+        found = layout.fragment(made.state, part)
+    except (KeyError, IndexError) as error:
+        raise WeightsError(f"{file} is not the layout {name!r} ({layout.about}): it has nothing for {error}") from error
+    tree: dict[str, Any] = compose([], [("encoder", found), *overrides]).tree["encoder"]
+    return tree
+
+
+def _built(fragment: dict[str, Any]) -> Encoder:
+    model = {"class_path": "molfusion.tasks.Property", "init_args": {"encoder": fragment}}
+    trainer = {"accelerator": "cpu", "devices": 1, "logger": False}
+    task = build(compose([], [("trainer", trainer), ("model", model), ("data", {"card": "demo"})]), Path()).task
+    return task.exports()["encoder"]
+
+
+def _as(value: Tensor, ours: Tensor | None) -> Tensor:
+    """In the precision of ours (checkpoints may be half as wide), and by itself in memory, as safetensors wants it."""
+    return value.to(value.dtype if ours is None else ours.dtype).contiguous().clone()
+
+
+def _check(encoder: Encoder, state: State, file: Path, layout: Layout, part: str | None) -> None:
+    try:
+        check_same(encoder.state_dict(), state, file)
+    except WeightsError as error:
+        hint = f"; or {part} is another {layout.part.rstrip('.')}" if part else ""
+        asked = f"Is it {layout.about}? Sizes that no tensor tells are set by --encoder.NAME{hint}"
+        raise WeightsError(f"{error}. {asked}") from error
+    encoder.load_state_dict(state)
