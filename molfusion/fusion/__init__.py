@@ -1,5 +1,6 @@
 """Encoders made of encoders."""
 
+from molfusion.fusion.cross_attention import CrossAttention
 from molfusion.fusion.qformer import QFormer
 
-__all__ = ["QFormer"]
+__all__ = ["CrossAttention", "QFormer"]
