@@ -9,33 +9,46 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molfusion.batch import MoleculeBatch, Record, Tokens
     from molfusion.data import MoleculeData, load_card
-    from molfusion.encoders import GIN, Encoder, Fingerprint, Frozen, TextEncoder, UniMol, restore
-    from molfusion.fusion import QFormer
-    from molfusion.strategies import QFormerProjection
-    from molfusion.tasks import Pretraining, Property, Retrieval
+    from molfusion.encoders import GIN, Encoder, Fingerprint, Frozen, MoleBlend, TextEncoder, UniMol, restore
+    from molfusion.fusion import CrossAttention, QFormer
+    from molfusion.language import LanguageModel
+    from molfusion.strategies import CrossAttentionFusion, LatentDiffusion, QFormerCaptioning, QFormerProjection, RelationBlending
+    from molfusion.tasks import Captioning, Generation, Pretraining, Property, Retrieval
 
 _HOME = {
     "MoleculeBatch": "batch", "Record": "batch", "Tokens": "batch",
     "MoleculeData": "data", "load_card": "data",
-    "Encoder": "encoders", "Fingerprint": "encoders", "Frozen": "encoders", "GIN": "encoders",
+    "Encoder": "encoders", "Fingerprint": "encoders", "Frozen": "encoders", "GIN": "encoders", "MoleBlend": "encoders",
     "TextEncoder": "encoders", "UniMol": "encoders", "restore": "encoders",
-    "QFormer": "fusion",
-    "QFormerProjection": "strategies",
+    "CrossAttention": "fusion", "QFormer": "fusion",
+    "CrossAttentionFusion": "strategies",
+    "LanguageModel": "language", "Captioning": "tasks",
+    "QFormerCaptioning": "strategies", "QFormerProjection": "strategies", "RelationBlending": "strategies",
+    "Generation": "tasks", "LatentDiffusion": "strategies",
     "Pretraining": "tasks", "Property": "tasks", "Retrieval": "tasks",
 }  # fmt: skip
 
 __all__ = [
     "GIN",
+    "Captioning",
+    "CrossAttention",
+    "CrossAttentionFusion",
     "Encoder",
     "Fingerprint",
     "Frozen",
+    "Generation",
+    "LanguageModel",
+    "LatentDiffusion",
+    "MoleBlend",
     "MoleculeBatch",
     "MoleculeData",
     "Pretraining",
     "Property",
     "QFormer",
+    "QFormerCaptioning",
     "QFormerProjection",
     "Record",
+    "RelationBlending",
     "Retrieval",
     "TextEncoder",
     "Tokens",

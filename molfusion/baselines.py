@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molfusion.batch import Record
+from molfusion.caption_baselines import CAPTION_BASELINES
 from molfusion.config import ConfigError
 from molfusion.data.datamodule import MoleculeData
 from molfusion.data.records import with_scope
 from molfusion.metrics import property as property_metrics
 from molfusion.metrics import retrieval as retrieval_metrics
+from molfusion.molecule_baselines import GENERATION_BASELINES, RECONSTRUCTION_BASELINES
 from molfusion.views.fingerprint import FingerprintView
 
 Floats = NDArray[np.float64]
@@ -27,13 +29,17 @@ _ALPHAS = (0.1, 1.0, 10.0, 100.0)
 _MOST_TRAIN = 20_000  # the ridge solves a system of this size; more training molecules are sampled
 
 
-def baseline(table: str, name: str) -> Callable[[MoleculeData], Result]:
-    """The baseline `name` for a task.
+def baseline(table: str, name: str) -> Callable[..., Result]:
+    """The baseline `name` for a task, or for the task that a paper's class is one of.
 
     Raises:
         ConfigError: there is no such baseline; the known ones are named.
     """
-    known = BASELINES.get(table, {})
+    from molfusion import strategies
+
+    paper = getattr(strategies, table, None)
+    tasks = [table, *(c.__name__ for c in paper.__mro__)] if isinstance(paper, type) else [table]
+    known = next((BASELINES[task] for task in tasks if task in BASELINES), {})
     if name not in known:
         raise ConfigError(f"no baseline {name!r} for {table}; known: {', '.join(known) or 'none'}")
     return known[name]
@@ -165,9 +171,12 @@ def _scored(data: MoleculeData, predicted: dict[str, Floats]) -> Result:
 
 # -- shared ------------------------------------------------------------------------------------------
 
-BASELINES: dict[str, dict[str, Callable[[MoleculeData], Result]]] = {
+BASELINES: dict[str, dict[str, Callable[..., Result]]] = {
     "Retrieval": {"chance": chance, "ridge": ridge_tfidf},
     "Property": {"mean": mean, "ridge": ridge_counts},
+    "Captioning": CAPTION_BASELINES,
+    "Generation": GENERATION_BASELINES,
+    "Pretraining": RECONSTRUCTION_BASELINES,  # of autoencoders
 }
 
 

@@ -15,12 +15,17 @@ COMMANDS = {
     "prepare": ("molfusion.commands.prepare:main", "featurise a card for a config, resumably"),
     "sweep": ("molfusion.commands.sweep:main", "run a side-by-side or an ablation, and report"),
     "report": ("molfusion.commands.report:main", "write the report of a sweep's folder"),
+    "generate": ("molfusion.commands.generate:main", "make molecules for a text with a run of Generation"),
+    "explain": ("molfusion.commands.explain:main", "draw which atoms and parts of the picture a run's answers rest on"),
     "export": ("molfusion.commands.export:main", "write the trained encoders of a run as config fragments"),
-    "cards": ("molfusion.commands.cards:main", "list, inspect, audit, compare and fetch data cards"),
+    "vocabulary": ("molfusion.commands.vocabulary:main", "count the motifs of a card, for the hierarchical encoder and decoder"),
+    "import": ("molfusion.commands.import_weights:main", "turn published weights into an encoder that a config can name"),
+    "cards": ("molfusion.commands.cards:main", "list, inspect, audit, compare, fetch, convert and make data cards"),
+    "rescore": ("molfusion.commands.rescore:main", "score generated texts again, under another tokenizer"),
 }
 
 
-_WITH_OVERRIDES = {"fit", "validate", "test", "predict", "prepare", "sweep", "export"}
+_WITH_OVERRIDES = {"explain", "fit", "validate", "test", "predict", "prepare", "sweep", "export", "import"}
 _OVERRIDES = "Any key of the config can be set after all files: --data.batch_size 32 or data.batch_size=32."
 
 
@@ -77,6 +82,8 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
 
 def _add_prepare(command: argparse.ArgumentParser) -> None:
     _composed(command)
+    command.add_argument("--ledger", metavar="FILE", help="write a .csv of every molecule that failed or fell back, and why")
+    command.add_argument("--retry", action="store_true", help="compute anew what timed out or killed its worker before")
 
 
 def _add_sweep(command: argparse.ArgumentParser) -> None:
@@ -106,21 +113,96 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
 
 
+def _add_generate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("prompts", nargs="*", metavar="TEXT", help="what the molecules should be; several are asked in turn")
+    command.add_argument("--run", required=True, metavar="FOLDER", help="of a run of Generation")
+    command.add_argument("-n", "--count", type=int, default=20, help="distinct molecules wanted for each text; by default 20")
+    command.add_argument("--texts", action="append", default=[], metavar="FILE", help="texts from a file, one a line")
+    command.add_argument(
+        "--out", metavar="FOLDER", help="of molecules.smi, molecules.parquet and grid-N.png/svg; by default RUN/generated"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same molecules")
+    command.add_argument("--steps", type=int, help="of sampling, instead of the run's")
+    command.add_argument("--guidance", type=float, help="instead of the run's: 1 follows the text, 0 does not look at it")
+    command.add_argument("--eta", type=float, help="instead of the run's: 1 ancestral sampling, 0 DDIM")
+    command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
+    command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
+
+
+def _add_explain(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="RUN", help="the run's folder; its model must read E3FP tokens")
+    command.add_argument("--id", action="append", default=[], metavar="ID", help="of a molecule; by default the first ones")
+    command.add_argument("--molecules", type=int, default=8, metavar="N", help="without --id, how many; by default 8")
+    command.add_argument("--split", choices=["val", "test"], default="test")
+    command.add_argument(
+        "--method", choices=["gradient", "attention"], default="gradient",
+        help="gradient × input of the tokens, or what the picture's tokens read of them",
+    )  # fmt: skip
+    command.add_argument(
+        "--answers", choices=["given", "generated"], default="given", help="of captioning: the data's, or the model's own"
+    )
+    command.add_argument(
+        "--deletion", type=int, default=0, metavar="N",
+        help="on N molecules: is more lost without the tokens of the top atoms than of random ones?",
+    )  # fmt: skip
+    command.add_argument("--share", type=float, default=0.25, help="of the atoms that lose their tokens; by default 0.25")
+    command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
+    command.add_argument("--out", metavar="FOLDER", help="instead of explain/ in the run's folder")
+    command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("layout", nargs="?", metavar="LAYOUT", help="what the file is, such as unimol; nothing lists all")
+    command.add_argument("file", nargs="?", metavar="FILE", help="the checkpoint; nothing in it is ever run")
+    command.add_argument("--out", metavar="FOLDER", help="where encoder.yaml and encoder.safetensors go")
+    command.add_argument("--part", metavar="FILE", help="encoder.yaml of a part that the checkpoint leaves out")
+    command.epilog = "Sizes that no tensor tells are set as --encoder.heads 8, --encoder.tokenizer FOLDER."
+
+
 def _add_cards(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "words", nargs="*", metavar="WORD",
         help="nothing: list all cards; CARD: say all about one; check CARD: audit its data; overlap A B: what B's molecules "
-        "share with A's; fetch CARD: download its files",
+        "share with A's; fetch CARD: download its files; render: write data_cards/README.md",
     )  # fmt: skip
     command.add_argument(
         "--root", action="append", metavar="FOLDER", help="where the card's relative paths start; for overlap once a card"
     )
     command.add_argument("--unchecked", action="store_true", help="fetch: also files of which the card names no sha256")
+    command.add_argument("--out", metavar="FOLDER", help="instruct, convert: where the new card and its files go")
+    command.add_argument(
+        "--ask", action="append", default=[], metavar="NAME", help="instruct: what to ask, such as HOMO, LogP or Caption"
+    )
+
+
+def _add_rescore(command: argparse.ArgumentParser) -> None:
+    command.add_argument("predictions", metavar="FILE", help="predictions.parquet of a run, or 3D-MoLM's predictions.txt")
+    command.add_argument(
+        "--tokenizer", action="append", default=[], metavar="NAME", help="name or folder; by default `molfusion`"
+    )
+    command.add_argument("--truncation", type=int, metavar="N", help="look at the first N pieces of a text; by default at all")
+
+
+def _add_vocabulary(command: argparse.ArgumentParser) -> None:
+    command.add_argument("card", metavar="CARD", help="a card's name or file; its training molecules are counted")
+    command.add_argument("--out", metavar="FILE", required=True, help="the vocabulary, as JSON")
+    command.add_argument("--root", metavar="FOLDER", help="where the card's relative paths start")
+    command.add_argument(
+        "--min-frequency", type=int, default=100, metavar="N", help="keep a fragment whole that occurs so often (by default 100)"
+    )
+    command.add_argument(
+        "--min-count", type=int, default=5, metavar="N", help="rarer attachments share one that is open everywhere (by default 5)"
+    )
+    command.add_argument("--max-atoms", type=int, default=100, metavar="N", help="leave larger molecules out (by default 100)")
+    command.add_argument("--compat", action="store_true", help="decompose as 3M-Diffusion's released code does")
+    command.add_argument("-j", "--workers", type=int, metavar="N", help="processes; by default one a core")
 
 
 _ADD = {
     "fit": _add_run, "validate": _add_run, "test": _add_test, "predict": _add_predict, "prepare": _add_prepare,
-    "sweep": _add_sweep, "report": _add_report, "export": _add_export, "cards": _add_cards,
+    "sweep": _add_sweep, "report": _add_report, "export": _add_export, "explain": _add_explain,
+    "generate": _add_generate, "cards": _add_cards, "rescore": _add_rescore, "vocabulary": _add_vocabulary,
+    "import": _add_import,
 }  # fmt: skip
 
 

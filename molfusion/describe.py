@@ -32,12 +32,20 @@ def composition(fragment: Any) -> str:
 
 def exported_fragment(tree: Mapping[str, Any], slot: str, weights: str) -> dict[str, Any]:
     """The encoder fragment that a run of this config exports for one slot."""
+    return restored(exported_encoder(tree, slot), weights)
+
+
+def restored(encoder: Mapping[str, Any], weights: str) -> dict[str, Any]:
+    """The fragment of an encoder with a file of weights."""
+    return {"class_path": "molfusion.encoders.restore", "init_args": {"encoder": encoder, "weights": weights}}
+
+
+def exported_encoder(tree: Mapping[str, Any], slot: str) -> dict[str, Any]:
+    """The encoder's fragment, without weights, that a run of this config exports for one slot."""
     arguments = tree["model"]["init_args"]
     given = arguments[slot] if slot in arguments else arguments["objective"]["init_args"][slot]
-    return {
-        "class_path": "molfusion.encoders.restore",
-        "init_args": {"encoder": without_restored(given), "weights": weights},
-    }
+    fragment: dict[str, Any] = without_restored(given)
+    return fragment
 
 
 def without_restored(fragment: Any) -> Any:

@@ -11,6 +11,15 @@ class MolfusionError(Exception):
     """Something the user can mend; the message says what was found, what was expected, and what to do."""
 
 
+class NotFound(MolfusionError, FileNotFoundError):
+    """A file, package or hub name that a config speaks of is not there; the message says what was looked for."""
+
+
+def first_line(error: BaseException) -> str:
+    """Of what a library said: the rest is advice on how to use the library."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def reported(function: Callable[[], int | None], debug: bool = False) -> int:
     """Run a command; its exit code: 0, 2 for a `MolfusionError`, 1 for anything unforeseen."""
     try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from safetensors.torch import save_file
+from torch import Tensor
 
 from molfusion.config import Composed
-from molfusion.describe import exported_fragment
+from molfusion.describe import exported_encoder, restored
+from molfusion.encoders.base import Encoder
 from molfusion.nn.ranks import first_rank
 from molfusion.paths import atomic
 from molfusion.sharding import whole_state
@@ -23,18 +27,37 @@ def export_encoders(folder: Path, task: Task, config: Composed) -> list[Path]:
     """
     written = []
     for slot, encoder in task.exports().items():
-        weights = folder / f"{slot}.safetensors"
         state = whole_state(encoder)
-        if not first_rank():
-            continue
-        with atomic(weights) as path:
-            save_file(state, path, metadata={"made_by": "molfusion", "class": type(encoder).__name__})
-        fragment = exported_fragment(config.tree, slot, f"./{weights.name}")
-        target = folder / f"{slot}.yaml"
-        with atomic(target) as path:
-            path.write_text(yaml.safe_dump(fragment, sort_keys=False))
-        written.append(target)
+        if first_rank():
+            written.append(write_encoder(folder, slot, state, encoder, exported_encoder(config.tree, slot)))
     return written
+
+
+def write_encoder(
+    folder: Path,
+    slot: str,
+    state: Mapping[str, Tensor],
+    encoder: Encoder,
+    fragment: Mapping[str, Any],
+    origin: Mapping[str, str] | None = None,
+) -> Path:
+    """Write `<slot>.safetensors` and the fragment `<slot>.yaml` that restores the encoder from it.
+
+    Args:
+        folder: made if need be.
+        slot: what the files are called.
+        state: of the encoder.
+        encoder: whose class is noted.
+        fragment: that builds it, without weights.
+        origin: more to note beside the weights.
+    """
+    weights, target = folder / f"{slot}.safetensors", folder / f"{slot}.yaml"
+    noted = {"made_by": "molfusion", "class": type(encoder).__name__, **(origin or {})}
+    with atomic(weights) as path:
+        save_file(dict(state), path, metadata=noted)
+    with atomic(target) as path:
+        path.write_text(yaml.safe_dump(restored(fragment, f"./{weights.name}"), sort_keys=False))
+    return target
 
 
 def load_task(task: Task, checkpoint: Path) -> Task:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from molfusion.errors import NotFound
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -21,15 +23,15 @@ def package_path(name: str) -> Path:
     """The file or folder that `package://module/rest` names.
 
     Raises:
-        FileNotFoundError: the package is not installed, or has no such path.
+        NotFound: the package is not installed, or has no such path.
     """
     module, _, rest = name.removeprefix("package://").partition("/")
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(f"{name}: the package {module} is not installed; `pip install {module.replace('_', '-')}`")
+        raise NotFound(f"{name}: the package {module} is not installed; `pip install {module.replace('_', '-')}`")
     path = Path(next(iter(spec.submodule_search_locations))) / rest
     if not path.exists():
-        raise FileNotFoundError(f"{name}: the package {module} has no {rest!r}")
+        raise NotFound(f"{name}: the package {module} has no {rest!r}")
     return path
 
 

@@ -19,12 +19,11 @@ from molfusion.data.card import Card
 from molfusion.data.datamodule import MoleculeDataset
 from molfusion.data.sampler import worker_init
 from molfusion.data.store import Entry, ViewStore
-from molfusion.encoders.base import Encoder, NotApplicable
-from molfusion.encoders.cached import encoder_digest
+from molfusion.encoders.base import Encoder
+from molfusion.encoders.cached import encoder_digest, kept_by
 from molfusion.paths import atomic
 from molfusion.provenance import provenance
 from molfusion.views.base import ViewError
-from molfusion.views.text import TextView
 from molfusion.views.tokens import DType, TokensError, TokensView
 
 _SHARD_BYTES = 64 << 20
@@ -40,7 +39,7 @@ class Manifest:
     dtype: DType
     card: str
     card_digest: str
-    molecules: int  # distinct ones (conformers count) with tokens
+    molecules: int  # distinct ones (conformers count), or distinct texts, with tokens
     tokens: int  # of them all
     failed: int  # molecules the encoder's views have nothing of; the ledger says why
     computed: int  # molecules computed this time, the rest was there
@@ -65,7 +64,7 @@ def write_tokens(
     Args:
         encoder: with its weights.
         card: whose records these are.
-        records: molecules; equal ones are computed once.
+        records: molecules, or their texts if it is those that the encoder reads; equal ones are computed once.
         root: the store's folder.
         dtype: to keep the tokens in.
         device: where the encoder runs.
@@ -77,15 +76,11 @@ def write_tokens(
         What is there now, and the file that says so.
 
     Raises:
-        NotApplicable: the encoder reads captions, and tokens are kept by molecule.
+        NotApplicable: the encoder reads molecules and their texts at once.
         TokensError: a token that is not a finite number in `dtype`.
     """
-    if reading := [v for v in encoder.views if isinstance(v, TextView) and v.reads == "text"]:
-        raise NotApplicable(
-            f"{type(encoder).__name__} reads captions ({reading[0]!r}): tokens are kept by molecule, which may have several"
-        )
     encoder.eval()
-    view = TokensView(encoder_digest(encoder), dtype)
+    view = TokensView(encoder_digest(encoder), dtype, of=kept_by(encoder))
     store = ViewStore(root, view)
     distinct = list({view.key(r): r for r in records}.values())
     run = _Writer(encoder.to(device), view, store, {v: ViewStore(root, v) for v in encoder.views if v.stored})
@@ -155,6 +150,7 @@ class _Writer:
         for record in records:
             try:
                 features = [store.get(record) for store in self.inputs.values()]
+                features += [v.featurise(record) for v in self.encoder.views if not v.stored]
             except ViewError as error:
                 failed.append(Entry(self.view.key(record), record.id, record.smiles, "failed", str(error), 0.0))
             else:

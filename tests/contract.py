@@ -10,6 +10,7 @@ from molfusion.batch import Geometry, MoleculeBatch, Record
 from molfusion.chem.parse import canonical, parse
 from molfusion.encoders.base import Aligned, Encoder
 from molfusion.views.conformer import ConformerView
+from molfusion.views.e3fp import E3FPView
 
 SMILES = ["CCO", "c1ccccc1C(=O)O", "C", "N[C@@H](C)C(=O)O", "CC(C)CC1=CC=CC=C1", "[Na+].[Cl-]"]
 TEXTS = ["It is an alcohol.", "An aromatic acid with one ring.", "", "The stereocentre is S.", "Strongly lipophilic.", "A salt."]
@@ -46,7 +47,7 @@ def collate(encoder: Encoder, chosen: list[Record]) -> MoleculeBatch:
 
 
 def reads_geometry(encoder: Encoder) -> bool:
-    return any(isinstance(v, ConformerView) for v in encoder.views)
+    return any(isinstance(v, ConformerView | E3FPView) for v in encoder.views)
 
 
 def check_shape(encoder: Encoder) -> None:
@@ -141,5 +142,5 @@ def check_aligned(encoder: Encoder) -> None:
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-        history.append(float(total))
+        history.append(total.item())
     assert history[-1] < history[0], history

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 FIT = ["fit", "-c", "experiments/base.yaml", "-c", "experiments/tasks/property.yaml"]
+TEXT = ["--model.encoder", "experiments/encoders/tiny/text.yaml"]
 GIN = ["--model.encoder", "experiments/encoders/tiny/gin.yaml"]
 
 
@@ -50,6 +51,15 @@ def test_print_config_composes_without_torch(tmp_path):
         ([*FIT, *GIN, "--model.encoder.class_path", "os.system"], "'os.system' is not under molfusion, torch"),
         ([*FIT, *GIN, "--data.batch_size", "many"], "data.batch_size"),
         ([*FIT, "--model.encoder", "nowhere.yaml"], "no such config file: nowhere.yaml"),
+        (
+            [*FIT, *TEXT, "--model.encoder.tokenizer", "nobody/nothing"],
+            "tokenizer 'nobody/nothing': no such folder, and not to be had from the hub",
+        ),
+        (
+            [*FIT, *TEXT, "--model.encoder.name", "nobody/nothing", "--model.encoder.tokenizer", "molfusion"],
+            "text model 'nobody/nothing': no such folder, and not to be had from the hub",
+        ),
+        ([*FIT, *TEXT, "--model.encoder.name", "package://no_such/x"], "the package no_such is not installed"),
         ([*FIT, *GIN, "--data.card", "dmo"], "no data card 'dmo'; did you mean 'demo'?"),
         ([*FIT, *GIN, "--data.card", "demo"], "card demo has no targets"),
         (["fit"], "give at least one --config FILE"),

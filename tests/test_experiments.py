@@ -30,6 +30,7 @@ FILES = sorted(ROOT.rglob("*.yaml"))
 CARDS = sorted(shipped("data_cards").rglob("*.yaml"))
 BASE = ROOT / "base.yaml"
 TINY = [compose([p]).tree for p in sorted((ROOT / "encoders" / "tiny").glob("*.yaml"))]
+TINY.append(compose([ROOT / "papers" / "3m-diffusion" / "tiny" / "autoencoder.yaml"]).tree)  # where nothing else fits
 TEXT = str(ROOT / "encoders" / "tiny" / "text.yaml")
 
 
@@ -46,7 +47,7 @@ def kind(path):
     if "card" in keys:
         return "data"
     if "class_path" in keys:
-        return "fragment"
+        return "language" if compose([path]).tree["class_path"].endswith(".LanguageModel") else "fragment"
     if "model" in keys:  # under tasks/ with its slots left open, elsewhere a whole experiment
         return "task" if path.is_relative_to(ROOT / "tasks") else "experiment"
     return "settings" if keys <= SECTIONS.keys() else f"none known: {', '.join(keys)}"
@@ -60,7 +61,7 @@ def of(*kinds):
 
 
 def test_every_file_is_of_a_kind_that_is_checked():
-    checked = {"sweep", "task", "data", "fragment", "settings"}
+    checked = {"sweep", "task", "data", "fragment", "language", "settings"}
     assert checked <= set(KINDS.values())
     odd = {name(p): k for p, k in KINDS.items() if k not in {*checked, "experiment"}}
     assert not odd, "say in kind() what this file is, and check it"
@@ -124,7 +125,7 @@ def built(config, folder):
         with torch.device("meta"):
             return build(config, folder)
     except (MolfusionError, OSError) as error:
-        lacking = re.search(r"- ([^\n]{,200}?(from the hub|is not installed))", str(error).replace(" - ", "\n- "))
+        lacking = re.search(r"(?:^|- )([^\n]{,200}?(from the hub|is not installed))", str(error).replace(" - ", "\n- "))
         if lacking is None:
             raise
         pytest.skip(f"needs what this machine lacks: {lacking[1]}")
@@ -151,6 +152,13 @@ def test_encoder_in_a_task(path, tmp_path):
     assert isinstance(task.encoder, imported(compose([path]).tree["class_path"]))
     assert task.views == task.encoder.views
     assert task.views, "an encoder that reads nothing"
+
+
+@of("language")
+def test_language_model_in_a_task(path, tmp_path):
+    task = built(filled([ROOT / "tasks" / "captioning.yaml"], [("model.lm", str(path))]), tmp_path).task
+    assert task.lm.views < task.views
+    assert task.connector.out_features == task.lm.dim
 
 
 @of("experiment")

@@ -27,6 +27,7 @@ class Encoder(nn.Module, ABC):
 
     dim: int  # D of its tokens
     views: frozenset[View]  # what forward() reads, with the settings it needs
+    summary_tokens: int = 0  # leading tokens that stand for the whole molecule: a readout takes the first, or leaves them out
 
     @abstractmethod
     def forward(self, batch: MoleculeBatch) -> Tokens:
@@ -106,7 +107,7 @@ class Frozen(Encoder):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder.eval().requires_grad_(False)
-        self.dim, self.views = encoder.dim, encoder.views
+        self.dim, self.views, self.summary_tokens = encoder.dim, encoder.views, encoder.summary_tokens
 
     def forward(self, batch: MoleculeBatch) -> Tokens:
         with torch.no_grad():
@@ -132,7 +133,7 @@ def restore(encoder: Encoder, weights: Path) -> Encoder:
     if not Path(weights).is_file():
         raise WeightsError(f"no weights at {weights}; `molfusion export RUN` writes them")
     state = load_file(weights)
-    _check_same(encoder.state_dict(), state, weights)
+    check_same(encoder.state_dict(), state, weights)
     encoder.load_state_dict(state)
     for module in encoder.modules():
         if isinstance(module, Pretrained):
@@ -147,7 +148,13 @@ def load_pretrained(module: nn.Module) -> None:
             part.load_pretrained()
 
 
-def _check_same(expected: dict[str, Tensor], found: dict[str, Tensor], source: Path) -> None:
+def check_same(expected: dict[str, Tensor], found: dict[str, Tensor], source: Path) -> None:
+    """Compare two state dicts by names and shapes.
+
+    Raises:
+        WeightsError: they differ; the first differences.
+    """
+
     def listed(keys: Iterable[str]) -> str:
         keys = sorted(keys)
         return ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")

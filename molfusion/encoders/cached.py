@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from molfusion.batch import MoleculeBatch, Tokens
-from molfusion.encoders.base import Encoder, Frozen, WeightsError
+from molfusion.encoders.base import Encoder, Frozen, NotApplicable, WeightsError
 from molfusion.views.base import View
-from molfusion.views.tokens import DType, StoredTokens, TokensView
+from molfusion.views.text import TextView
+from molfusion.views.tokens import DType, Of, Pads, StoredTokens, TokensView
 
 _PASSING = {"training", "needs_weights"}  # states of a module, not settings
 
@@ -34,7 +35,9 @@ class CachedTokens(Frozen):
         super().__init__(encoder)
         self.digest = digest
         pads = {v.pads for v in encoder.views}
-        self.view = TokensView(digest, dtype, pads="pairs" if "pairs" in pads else "text" if "text" in pads else "")
+        padded: Pads = "pairs" if "pairs" in pads else "text" if "text" in pads else ""
+        text = next((v for v in sorted(encoder.views, key=repr) if v.pads == "text"), None)
+        self.view = TokensView(digest, dtype, pads=padded, source=text, of=kept_by(encoder))
         self.views = frozenset({self.view})
         self._checked = False
 
@@ -58,6 +61,18 @@ class CachedTokens(Frozen):
                 "the tokens.yaml it writes"
             )
         self._checked = True
+
+
+def kept_by(encoder: Encoder) -> Of:
+    """What the tokens of an encoder depend on.
+
+    Raises:
+        NotApplicable: it reads molecules and their texts.
+    """
+    texts = {isinstance(v, TextView) and v.reads == "text" for v in encoder.views}
+    if len(texts) > 1:
+        raise NotApplicable(f"{type(encoder).__name__} reads molecules and their texts: its tokens belong to neither alone")
+    return "text" if True in texts else "molecule"
 
 
 def encoder_digest(encoder: Encoder) -> str:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch, Tokens
-from molfusion.encoders.base import Encoder
+from molfusion.encoders.base import Encoder, WeightsError
+from molfusion.errors import NotFound, first_line
 from molfusion.views.text import TextView
 from molfusion.views.tokenizer import EMBEDDED, locate
 
@@ -59,12 +60,15 @@ class TextEncoder(Encoder):
         """Read the published weights (safetensors only).
 
         Raises:
-            OSError: not there, and not to be had from the hub.
+            WeightsError: not there, and not to be had from the hub.
         """
         from transformers import AutoModel
 
         assert self.name is not None
-        model = AutoModel.from_pretrained(locate(self.name), use_safetensors=True, trust_remote_code=False)
+        try:
+            model = AutoModel.from_pretrained(locate(self.name), use_safetensors=True, trust_remote_code=False)
+        except OSError as error:
+            raise WeightsError(f"the weights of {self.name} are not to be had: {first_line(error)}") from error
         self.model.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("pooler.")})
         self.needs_weights = False
 
@@ -94,7 +98,9 @@ def _build(name: str | None, view: TextView, dim: int, layers: int, heads: int, 
         try:
             config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         except OSError as error:
-            raise FileNotFoundError(f"text model {name!r}: no such folder, and not to be had from the hub") from error
+            raise NotFound(
+                f"text model {name!r}: no such folder, and not to be had from the hub ({first_line(error)})"
+            ) from error
     model = AutoModel.from_config(config)
     if getattr(model, "pooler", None) is not None:
         model.pooler = None

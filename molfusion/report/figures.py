@@ -82,7 +82,7 @@ def pools(rows: Sequence[tuple[Row, dict[str, tuple[Interval, float]]]], kinds: 
 
 def curves(table: Table) -> str:
     """Training loss and validation score against steps, mean over seeds."""
-    figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.8))
+    figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.8), gridspec_kw={"wspace": 0.25})
     for i, row in enumerate(r for r in table.rows if not r.baseline and r.results):
         colour, style = COLOURS[i % len(COLOURS)], "-" if i < len(COLOURS) else "--"
         for axes, name in zip(panels, ("train/loss", "val/score"), strict=True):
@@ -112,8 +112,7 @@ def _mean_curve(row: Row, name: str) -> tuple[list[int], list[float]] | None:
 
 
 def _svg(figure: Figure, title: str) -> str:
-    """The drawing alone, with a title for those who do not see it."""
-    figure.tight_layout()
+    """The drawing alone, with a title for those who do not see it; labels of any length stand outside the axes."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Title": title})
     plt.close(figure)

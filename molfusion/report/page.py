@@ -16,6 +16,7 @@ from molfusion.provenance import source_digest
 from molfusion.report import figures
 from molfusion.report.answers import answers
 from molfusion.report.grid import Grid, as_csv, as_markdown, plain
+from molfusion.report.grounded import grounded
 from molfusion.report.paired import which_differ
 from molfusion.report.published import beside
 from molfusion.report.reliance import is_used
@@ -49,7 +50,7 @@ def write(folder: Path) -> Path:
 
 
 def _grids(table: Table) -> list[Grid]:
-    grids = [_main(table), _lifts(table), which_differ(table), is_used(table), beside(table), _cost(table)]
+    grids = [_main(table), _lifts(table), which_differ(table), is_used(table), grounded(table), beside(table), _cost(table)]
     if table.task == "Retrieval":
         grids[1:1] = [_pools(table), _kinds(table)]
     return [g for g in grids if g.rows]
@@ -265,6 +266,10 @@ def _meaning(table: Table) -> str:
     if table.task == "Retrieval":
         pool = next((v[0] for row in table.rows if (v := row.values("m2t/pool"))), 0)
         return f"{pool:.0f} molecules are ranked for every caption (t2m) and back (m2t); `score` is the MRR of both."
+    if any(row.values("loss") and row.values("score") == [-v for v in row.values("loss")] for row in table.rows):
+        return "`score` is minus `loss`, the weighted sum of the losses, here of held-out molecules."
+    if table.targets and all(t["kind"] == "classification" for t in table.targets):
+        return "`score` is the mean ROC-AUC."
     return "`score` is minus the mean absolute error in units of each target's spread in training."
 
 

@@ -30,8 +30,9 @@ class Result:
 
     @cached_property
     def predictions(self) -> dict[str, NDArray[Any]]:
-        """Columns of the test split's predictions."""
-        return _columns(pq.read_table(self.folder / "predictions.parquet", filters=[("split", "=", "test")]))
+        """Columns of the test split's predictions; none after a pretraining, which says nothing of single molecules."""
+        path = self.folder / "predictions.parquet"
+        return _columns(pq.read_table(path, filters=[("split", "=", "test")])) if path.is_file() else {}
 
     @cached_property
     def without(self) -> dict[tuple[str, str], Result]:

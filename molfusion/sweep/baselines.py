@@ -19,6 +19,7 @@ from molfusion.provenance import provenance, source_digest
 from molfusion.runner import data_record
 from molfusion.sweep.engine import unrestored
 from molfusion.sweep.plan import Cell
+from molfusion.tasks.captioning import Captioning
 
 
 def run_baseline(cell: Cell, name: str, folder: Path, allowed: Sequence[str] = ()) -> None:
@@ -38,7 +39,8 @@ def run_baseline(cell: Cell, name: str, folder: Path, allowed: Sequence[str] = (
         done.unlink(missing_ok=True)
         built.data.prepare_data()
         built.data.setup()
-        metrics, rows = baseline(type(built.task).__name__, name)(built.data)
+        made = baseline(type(built.task).__name__, name)
+        metrics, rows = made(built.data, built.task) if isinstance(built.task, Captioning) else made(built.data)
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())
         (folder / "error.txt").write_text(f"{line}\n\n{traceback.format_exc()}")

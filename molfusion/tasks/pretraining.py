@@ -10,13 +10,19 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from molfusion.batch import MoleculeBatch
+from molfusion.decoders.base import Reconstructs
 from molfusion.encoders.base import Encoder, Objective
+from molfusion.metrics.generation import Asked, inchikeys, scores
 from molfusion.tasks.base import Task
 from molfusion.tasks.schedule import Schedule
 
 
 class Pretraining(Task):
-    """Minimise the weighted sum of an objective's own losses; validation is the same sum on held-out molecules."""
+    """Minimise the weighted sum of an objective's own losses; validation is the same sum on held-out molecules.
+
+    Of an objective that reconstructs molecules, what comes back is compared with what went in, but not while it trains;
+    `score` is then their mean MACCS similarity instead of minus the loss.
+    """
 
     def __init__(
         self,
@@ -46,7 +52,12 @@ class Pretraining(Task):
         # The same noise at every validation, so that epochs compare; and training's own stream stays untouched.
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(len(self._observed))
-            return {"size": len(batch), "losses": {k: v.item() for k, v in self.losses(batch).items()}}
+            seen = {"size": len(batch), "losses": {k: v.item() for k, v in self.losses(batch).items()}}
+        if isinstance(self.objective, Reconstructs) and self.trainer.state.fn != "fit":
+            back = self.objective.reconstruct(batch)
+            rows = zip(batch.ids, batch.groups, batch.smiles, batch.scopes, back, strict=True)
+            seen["asked"] = [Asked(i, group, wanted, [made]) for i, group, wanted, scope, made in rows if scope == "all"]
+        return seen
 
     def evaluate(self, observed: list[dict[str, Any]], split: str) -> tuple[dict[str, float], list[dict[str, Any]]]:
         total = sum(batch["size"] for batch in observed)
@@ -55,7 +66,12 @@ class Pretraining(Task):
             for name in observed[0]["losses"]
         }
         loss = float(self.weighted({name: torch.tensor(value) for name, value in means.items()}))
-        return {**means, "loss": loss, "score": -loss}, []
+        asked = {a.id: a for batch in observed for a in batch.get("asked", [])}  # ranks repeat one to keep step
+        if not asked:
+            return {**means, "loss": loss, "score": -loss}, []
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        metrics, rows = scores(list(asked.values()), inchikeys([r.smiles for r in data.records["train"]]))
+        return {**means, "loss": loss, **metrics}, rows
 
     def exports(self) -> dict[str, Encoder]:
         return {"encoder": self.objective.encoder}

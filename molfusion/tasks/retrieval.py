@@ -25,15 +25,19 @@ from molfusion.views.base import View
 class DualTower(nn.Module):
     """Any molecule encoder beside any text encoder: masked mean, linear, unit norm; InfoNCE on their cosines."""
 
-    def __init__(self, encoder: Encoder, text: Encoder, width: int, temperature: float, gather: Gather) -> None:
+    def __init__(
+        self, encoder: Encoder, text: Encoder, width: int | None, temperature: float, gather: Gather, learned: bool = True
+    ) -> None:
         super().__init__()
+        if width is None and encoder.dim != text.dim:
+            raise NotApplicable(f"without a width the towers must end in one space; they end in {encoder.dim} and {text.dim}")
         self.encoder, self.text = encoder, text
         self.loss_views: frozenset[View] = text.views
         self.gather: Gather = gather
-        self.molecule_head = nn.Linear(encoder.dim, width)
-        self.text_head = nn.Linear(text.dim, width)
+        self.molecule_head: nn.Module = nn.Identity() if width is None else nn.Linear(encoder.dim, width)
+        self.text_head: nn.Module = nn.Identity() if width is None else nn.Linear(text.dim, width)
         # Learned, in logs; a scalar would not shard.
-        self.log_scale = nn.Parameter(torch.full((1,), -float(np.log(temperature))))
+        self.log_scale = nn.Parameter(torch.full((1,), -float(np.log(temperature))), requires_grad=learned)
 
     def embed_molecules(self, batch: MoleculeBatch) -> Tensor:
         """[B, 1, P] unit norm."""
@@ -65,8 +69,9 @@ class Retrieval(Task):
         self,
         encoder: Encoder,
         text: Encoder | None = None,
-        width: int = 256,
+        width: int | None = 256,
         temperature: float = 0.1,
+        learn_temperature: bool = True,
         gather: Gather = "gradient",
         rerank: int = 0,
         weights: dict[str, float] | None = None,
@@ -79,8 +84,10 @@ class Retrieval(Task):
         Args:
             encoder: reads the molecule.
             text: reads the caption; None if `encoder` does.
-            width: P of the shared space (two towers).
+            width: P of the shared space (two towers). None: the encoders end in it themselves, such as two `Projection`s,
+                and what is exported holds their projections.
             temperature: to begin with (two towers).
+            learn_temperature: or keep it (two towers).
             gather: whether features from other ranks carry a gradient (two towers).
             rerank: score the best so many once more by the encoder's matching head, as rows of their own; 0: do not.
             weights: of the encoder's own losses; 1 where none is given, and at 0 a loss is left out.
@@ -96,7 +103,7 @@ class Retrieval(Task):
         if rerank and not (text is None and isinstance(encoder, Matching)):
             raise NotApplicable(f"rerank: {type(encoder).__name__} has no matching head; set rerank to 0")
         self.rerank = rerank
-        towers: Any = encoder if text is None else DualTower(encoder, text, width, temperature, gather)
+        towers: Any = encoder if text is None else DualTower(encoder, text, width, temperature, gather, learn_temperature)
         self.towers = towers
         self._text = text
         self.encoder = encoder

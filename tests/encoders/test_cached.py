@@ -1,6 +1,7 @@
 """Tokens written once and read instead of computed: that they are the same, and that nothing else is taken for them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -113,9 +114,30 @@ def test_it_is_a_frozen_encoder():
     assert {v.pads for v in CachedTokens(Fingerprint(bits=64), "F-0").views} == {""}
 
 
-def test_captions_are_not_molecules(written):
-    with pytest.raises(NotApplicable, match=r"TextEncoder reads captions .*tokens are kept by molecule"):
-        written(TextEncoder(dim=16, heads=2, layers=1))
+def test_captions_are_kept_by_text(written, tmp_path):
+    """Two molecules of one text share its tokens, and they are what the encoder says."""
+    text = TextEncoder(dim=16, heads=2, layers=1).eval()
+    records = contract.records()
+    records.append(replace(records[0], id="again", smiles="CCC", canonical="CCC"))
+    manifest, _ = written(text, records)
+    assert manifest.molecules == manifest.computed == len(records) - 1
+    cached = CachedTokens(text, manifest.encoder)
+    batch = batch_of(records, cached, tmp_path)
+    found, expected = cached(batch), text(contract.collate(text, records))
+    assert torch.equal(found.mask, expected.mask)
+    torch.testing.assert_close(found.x[found.mask], expected.x[expected.mask], atol=2e-6, rtol=1e-5)
+    with pytest.raises(TokensError, match=r"the text 'Another one\.'.*Texts are cached whole"):
+        raise cached.view.missing(replace(records[0], text="Another one."))
+
+
+def test_tokens_of_molecules_and_their_texts_at_once_are_not_kept(written):
+    class Both(TextEncoder):
+        def __init__(self):
+            super().__init__(dim=16, heads=2, layers=1)
+            self.views = self.views | Fingerprint(bits=64).views
+
+    with pytest.raises(NotApplicable, match="Both reads molecules and their texts"):
+        written(Both())
 
 
 # -- the digest --------------------------------------------------------------------------------------

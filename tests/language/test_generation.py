@@ -7,7 +7,10 @@ from tests.language.helpers import SIZES, batch, model, record, row, soft
 
 def greedy_by_hand(lm, molecule, steps):
     """Without a cache: the whole row anew for every token."""
-    encode = lambda text: load_tokenizer(lm.view.tokenizer).encode(text, add_special_tokens=False).ids
+
+    def encode(text):
+        return load_tokenizer(lm.view.tokenizer).encode(text, add_special_tokens=False).ids
+
     table = lm.model.get_input_embeddings().weight
     x = torch.cat([table[encode("Molecule: ")], molecule, table[encode("\nDescribe the molecule.\n")]])
     out = []

@@ -11,7 +11,10 @@ from tests.language.helpers import batch, model, record, row, soft
 
 def by_hand(lm, r, molecule):
     """Mean loss of one answer and its end: one row without padding through the whole model."""
-    encode = lambda text: load_tokenizer(lm.view.tokenizer).encode(text, add_special_tokens=False).ids
+
+    def encode(text):
+        return load_tokenizer(lm.view.tokenizer).encode(text, add_special_tokens=False).ids
+
     table = lm.model.get_input_embeddings().weight
     before, after = encode("Molecule: "), encode("\nDescribe the molecule.\n")
     answer = [*encode(r.text), 1]  # </s>

@@ -4,7 +4,18 @@ import os
 
 import pytest
 
-from tests.parity import deepmolm, moleblend, threedmolm, threemdiffusion  # noqa: F401  (they register their checks)
+from tests.parity import (  # noqa: F401  (they register their checks)
+    deepmolm,
+    deepmolm_answers,
+    deepmolm_modules,
+    moleblend,
+    threedmolm,
+    threedmolm_language,
+    threedmolm_metrics,
+    threemdiffusion,
+    threemdiffusion_diffusion,
+    threemdiffusion_hier,
+)
 from tests.parity.golden import HANDLERS, NOT_BUILT, ROOT, Case, owner
 
 # Whoever names a folder of golden cases wants them run: a skip is then a failure.

@@ -1,6 +1,5 @@
 import contextlib
 import csv
-import os
 import signal
 import subprocess
 import sys
@@ -34,7 +33,7 @@ def alive(folder: Path) -> list[int]:
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             with contextlib.suppress(OSError):
-                if str(folder) in os.readlink(process / "fd" / "1"):  # noqa: PTH115
+                if str(folder) in str((process / "fd" / "1").readlink()):
                     found.append(int(process.name))
     return found
 

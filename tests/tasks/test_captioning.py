@@ -20,7 +20,7 @@ from tests import contract
 from tests.language.helpers import SIZES
 from tests.ranks import together
 from tests.tasks.helpers import FINGERPRINT, fit
-from tests.tasks.test_overfit import same
+from tests.tasks.test_overfit import same  # noqa: F401  (a fixture)
 from tests.test_ddp import STEADY
 from tests.test_ddp import same as equal_weights
 from tests.test_ddp import weights as weights_of
@@ -175,7 +175,7 @@ def test_an_empty_caption(card, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_can_memorise_and_needs_the_molecule_for_it(same, tmp_path):
+def test_it_can_memorise_and_needs_the_molecule_for_it(same, tmp_path):  # noqa: F811
     told = {}
     for name, encoder in {"molecule": FINGERPRINT, "nothing": NOTHING}.items():
         run = tmp_path / name

@@ -1,0 +1,74 @@
+"""How alike two molecules are: fingerprints, edit distance, common substructure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from rdkit import Chem, DataStructs
+from rdkit.Chem import MACCSkeys, rdRascalMCES
+from rdkit.Chem import rdFingerprintGenerator as generators
+
+from molfusion.chem.parse import ChemError, parse
+
+Print = Literal["maccs", "morgan2", "morgan3", "rdk"]
+
+_MAKERS: dict[Print, Any] = {
+    "maccs": MACCSkeys.GenMACCSKeys,
+    "morgan2": generators.GetMorganGenerator(radius=2, fpSize=2048).GetFingerprint,
+    "morgan3": generators.GetMorganGenerator(radius=3, fpSize=2048).GetFingerprint,
+    "rdk": generators.GetRDKitFPGenerator().GetFingerprint,
+}
+
+
+def molecule(smiles: str | None) -> Chem.Mol | None:
+    """The molecule of a generated string; None where it is none."""
+    try:
+        return None if smiles is None else parse(smiles)
+    except ChemError:
+        return None
+
+
+def kekulised(smiles: str | None) -> Chem.Mol | None:
+    """As 3M-Diffusion's evaluation reads a string: aromatic flags stay, bonds alternate; the empty string is a molecule."""
+    mol = None if smiles is None else Chem.MolFromSmiles(smiles)
+    if mol is None:
+        return None
+    try:
+        Chem.Kekulize(mol)
+    except Chem.KekulizeException:
+        return None
+    return mol
+
+
+def fingerprint(mol: Chem.Mol, kind: Print) -> Any:
+    """MACCS keys (166), Morgan of radius 2 or 3 (2048 bits), or RDKit's paths (2048 bits)."""
+    return _MAKERS[kind](mol)
+
+
+def tanimoto(print_: Any, others: Sequence[Any]) -> list[float]:
+    """Of one fingerprint with each of the others."""
+    return list(DataStructs.BulkTanimotoSimilarity(print_, list(others)))
+
+
+def cosine(a: Any, b: Any) -> float:
+    """Of two fingerprints; 0 where one is empty."""
+    return float(DataStructs.CosineSimilarity(a, b))
+
+
+def common_part(a: Chem.Mol, b: Chem.Mol) -> float:
+    """RASCAL's first bound on the similarity by the maximum common edge subgraph, from 0 to 1."""
+    options = rdRascalMCES.RascalOptions()
+    options.returnEmptyMCES = True
+    found = rdRascalMCES.FindMCES(a, b, options)
+    return float(found[0].tier1Sim) if found else 0.0
+
+
+def levenshtein(a: str, b: str) -> int:
+    """Fewest single characters to insert, delete or replace."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
+    return row[-1]
