@@ -156,7 +156,7 @@ def test_the_strength_is_chosen_on_validation(tmp_path):
     assert max(shrunk) < 0.7 * max(usual)
 
 
-KNOWN = {"Retrieval": "chance, ridge", "Property": "mean, ridge", "Pretraining": "none"}
+KNOWN = {"Retrieval": "chance, ridge", "Property": "mean, ridge", "Pretraining": "random-train, nearest-molecule"}
 
 
 @pytest.mark.parametrize("task", KNOWN)

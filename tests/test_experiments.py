@@ -71,7 +71,7 @@ def test_every_file_is_of_a_kind_that_is_checked():
 @pytest.mark.parametrize("path", [*FILES, *CARDS], ids=name)
 def test_files_named_in_a_file_exist(path):
     """In its comments too: a reader follows them."""
-    for mentioned in re.findall(r"[\w./-]+\.yaml", path.read_text()):
+    for mentioned in re.findall(r"(?<![}\w./-])[\w./-]+\.yaml", path.read_text()):
         places = [place / mentioned for place in (path.parent, ROOT, ROOT.parent)]
         # Not the reader's own files (`my/card.yaml`), nor what a run will write ({needs}/encoder.yaml).
         if any(place.parent.is_dir() for place in places) and Path(mentioned).name != "encoder.yaml":
