@@ -185,6 +185,9 @@ def _add_rescore(command: argparse.ArgumentParser) -> None:
 
 def _add_vocabulary(command: argparse.ArgumentParser) -> None:
     command.add_argument("card", metavar="CARD", help="a card's name or file; its training molecules are counted")
+    command.add_argument(
+        "--released", action="store_true", help="CARD is the vocab.txt released with weights; its fragment.txt beside it, if any"
+    )
     command.add_argument("--out", metavar="FILE", required=True, help="the vocabulary, as JSON")
     command.add_argument("--root", metavar="FOLDER", help="where the card's relative paths start")
     command.add_argument(

@@ -14,9 +14,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from molfusion.chem.motifs_vocabulary import MotifVocabulary, count_fragments, pairs_of, vocabulary_of, writable_tree
+from molfusion.chem.motifs_vocabulary import (
+    MotifVocabulary,
+    count_fragments,
+    pairs_of,
+    released_vocabulary,
+    vocabulary_of,
+    writable_tree,
+)
 from molfusion.chem.parse import ChemError
-from molfusion.data.card import load_card
+from molfusion.data.card import CardError, load_card
 from molfusion.data.pool import isolated
 from molfusion.data.records import load_records
 from molfusion.paths import atomic, cache_folder
@@ -26,6 +33,8 @@ _TIMEOUT = 60.0  # s a molecule
 
 def main(arguments: argparse.Namespace) -> int:
     """Count fragments, then motifs, over the training molecules; say what part of the others they cover."""
+    if arguments.released:
+        return _released(Path(arguments.card), Path(arguments.out))
     card = load_card(arguments.card, arguments.root)
     by_split: dict[str, list[str]] = {}
     for record in load_records(card, cache_folder()).records:
@@ -54,6 +63,18 @@ def main(arguments: argparse.Namespace) -> int:
     _report(words, len(train), reasons)
     for split, smiles in by_split.items():
         _cover(words, split, smiles, workers, arguments.max_atoms)
+    return 0
+
+
+def _released(pairs: Path, out: Path) -> int:
+    """The published files in our format."""
+    if not pairs.is_file():
+        raise CardError(f"no file {pairs}; --released takes the vocab.txt that came with weights")
+    fragments = pairs.with_name("fragment.txt")
+    words = released_vocabulary(pairs.read_text(), fragments.read_text() if fragments.is_file() else "")
+    with atomic(out) as temporary:
+        words.save(temporary)
+    print(f"{len(words.pairs)} pairs of {len(words.motifs)} motifs, {len(words.fragments)} fragments")
     return 0
 
 

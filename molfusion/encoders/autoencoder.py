@@ -56,8 +56,12 @@ class Autoencoder(Encoder):
 
     def forward(self, batch: MoleculeBatch) -> Tokens:
         """The latent's mean as one token: [B, 1, D]."""
-        x = self.posterior(batch, normed=not self.compat).mean.unsqueeze(1)
+        x = self.shown(batch).mean.unsqueeze(1)
         return Tokens(x, torch.ones(x.shape[:2], dtype=torch.bool, device=x.device))
+
+    def shown(self, batch: MoleculeBatch) -> Posterior:
+        """The distribution that others see: that of training, but under `compat`."""
+        return self.posterior(batch, normed=not self.compat)
 
     def posterior(self, batch: MoleculeBatch, normed: bool = True) -> Posterior:
         """The distribution of each molecule's latent; `normed` False: see `compat`."""

@@ -79,7 +79,7 @@ class Generation(Task):
         self._wrapped = self.encoder is not encoder
         self.text, self.judge = text, None if judge is None else Frozen(judge)
         inner = inside(encoder)
-        if sampled and (encoder.views != inner.views or not hasattr(inner, "posterior")):  # cached, or has none
+        if sampled and (encoder.views != inner.views or not hasattr(inner, "shown")):  # cached, or has none
             given = f"{type(encoder).__name__} of {type(inner).__name__}"
             raise NotApplicable(f"sampled: needs an Autoencoder that is asked anew, not {given}")
         self.decoder = decoder
@@ -108,7 +108,7 @@ class Generation(Task):
     def latent(self, batch: MoleculeBatch) -> Tensor:
         """[B, D] float32."""
         if self.sampled and self.training:
-            drawn: Tensor = inside(self.encoder).posterior(batch).sample()  # type: ignore[operator]
+            drawn: Tensor = inside(self.encoder).shown(batch).sample()  # type: ignore[operator]
             return drawn
         return masked_mean(*self.encoder(batch)).float()
 

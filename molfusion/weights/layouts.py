@@ -98,6 +98,23 @@ def _graph_tower(state: State, _: Fragment | None) -> Fragment:
     return _encoder("Projection", encoder=graph, width=state["head.weight"].shape[0], norm=True)
 
 
+def _text_tower(state: State, _: Fragment | None) -> Fragment:
+    """SciBERT's size and tokenizer are its own; `--encoder.encoder.name FOLDER` names another place."""
+    text = _encoder("TextEncoder", length=128, pretrained=False)
+    text["init_args"]["name"] = "allenai/scibert_scivocab_uncased"
+    return _encoder("Projection", encoder=text, width=state["head.weight"].shape[0], pool="first")
+
+
+def _autoencoder(state: State, _: Fragment | None) -> Fragment:
+    """Its vocabulary is a file of its own: `--encoder.decoder.vocabulary FILE`."""
+    graph = _gin(state, None, "encoder.encoder.", compat=True)
+    tower = _encoder("Projection", encoder=graph, width=state["encoder.head.weight"].shape[0], norm=True)
+    hidden, latent = state["decoder.network.start.weight"].shape
+    embed = state["decoder.network.pairs.weight"].shape[1]
+    decoder = _encoder("HierDecoder", "decoders", dim=latent, hidden=hidden, embed=embed, compat=True)
+    return _encoder("Autoencoder", encoder=tower, decoder=decoder, hidden=state["hidden.weight"].shape[0], compat=True)
+
+
 def _cross_attention(state: State, part: Fragment | None) -> Fragment:
     dim = state["projection.weight"].shape[0]
     return _encoder(
@@ -122,6 +139,14 @@ LAYOUTS: dict[str, Layout] = {
     "moleblend": Layout("MoleBLEND or Transformer-M, a fairseq checkpoint", moleblend.encoder_state, _moleblend),
     "3m-diffusion-graph": Layout(
         "the graph tower of 3M-Diffusion's stage 1", threemdiffusion.graph_tower, _graph_tower
+    ),
+    "3m-diffusion-text": Layout(
+        "the text tower of 3M-Diffusion's stage 1 (SciBERT with one word more, for [DEC])",
+        lambda p, s: threemdiffusion.text_tower(p, threemdiffusion.SCIBERT_WORDS, s), _text_tower,
+    ),
+    "3m-diffusion-autoencoder": Layout(
+        "the autoencoder of 3M-Diffusion's stage 2, model.49 (--encoder.decoder.vocabulary: its motifs)",
+        lambda p, s: threemdiffusion.autoencoder(p, source=s), _autoencoder,
     ),
     "deepseek-ocr": Layout(
         "the image towers of DeepSeek-OCR, model-00001-of-000001.safetensors",

@@ -10,7 +10,7 @@ import re
 import torch
 from torch import Tensor
 
-from molfusion.weights import gin
+from molfusion.weights import gin, hiervae
 from molfusion.weights.keys import Converted, Rule, convert, under
 
 # -- stage 1: two `Projection`s; `blip2qformer.` in front where Lightning wrote them --------------------------------
@@ -33,6 +33,7 @@ TEXT_TOWER_RULES = [
     Rule(rf"{_STAGE1}text_proj\.(\w+)", r"head.\1"),
     Rule(rf"{_STAGE1}(Qformer\.cls|graph_encoder|ln_graph|graph_proj|query_tokens|gtm_head)\b.*", None),
 ]
+SCIBERT_WORDS = 31_090
 _WORDS = "encoder.model.embeddings.word_embeddings.weight"
 
 
@@ -69,7 +70,9 @@ AUTOENCODER_RULES = [
 ]
 
 
-def autoencoder(published: dict[str, Tensor], decoder: list[Rule], source: str = "model.49") -> Converted:
+def autoencoder(
+    published: dict[str, Tensor], decoder: list[Rule] = hiervae.IN_AUTOENCODER, source: str = "model.49"
+) -> Converted:
     """Of `Autoencoder(Projection(GIN(compat=True), norm=True), decoder, compat=True)`.
 
     Args:

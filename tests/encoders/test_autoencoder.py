@@ -87,6 +87,7 @@ def test_compat_shows_others_what_training_never_saw():
     sane.eval(), released.eval()
     torch.testing.assert_close(released.posterior(batch).mean, sane(batch).x[:, 0])
     assert (released(batch).x - sane(batch).x).abs().max() > 1e-2
+    assert torch.equal(released.shown(batch).mean, released(batch).x[:, 0])
     for encoder in (Fingerprint(bits=64), Projection(GIN(12, 2), 10)):
         with pytest.raises(NotApplicable, match="compat: needs a Projection with `norm: true`"):
             autoencoder(encoder, compat=True)

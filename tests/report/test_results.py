@@ -146,3 +146,15 @@ def test_load_counts_earlier_stages_and_keeps_what_is_missing(tmp_path):
     assert rows["(ridge)"].missing == [(0, "failed", "ValueError: told")]
     assert rows["(chance)"].baseline
     assert rows["(chance)"].cost("steps") is None
+
+
+def test_rows_that_say_themselves_what_they_add(tmp_path):
+    """Of generated molecules a molecule's value is the mean over its samples; `generated` itself is no metric."""
+    rows = [
+        {"split": "test", "id": i, "group": g, "sample": n, "generated": "C", "score": x, "exact": float(x == 1)}
+        for i, g, n, x in (("a", "u", 0, 1.0), ("a", "u", 1, 0.5), ("b", "v", 0, 0.0))
+    ]
+    made = result(tmp_path, [*rows, {**rows[0], "split": "val", "id": "c"}])
+    assert by_molecule(made, "score", []) == {"a": ("u", 0.75), "b": ("v", 0.0)}
+    assert by_molecule(made, "exact", []) == {"a": ("u", 0.5), "b": ("v", 0.0)}
+    assert by_molecule(made, "Diversity", []) == {}

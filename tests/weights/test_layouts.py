@@ -1,18 +1,24 @@
 """`molfusion import`: synthetic checkpoints in the published layouts, to encoders that a config can name."""
 
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import BertConfig
 
+from benchmarks.plain_hier import PlainDecoder
 from molfusion.build import build
+from molfusion.chem.motifs_vocabulary import ATOM_INDEX, load_vocabulary
 from molfusion.cli import main
-from molfusion.encoders import GIN, Projection, UniMol
+from molfusion.encoders import GIN, Projection, TextEncoder, UniMol
 from molfusion.fusion import QFormer
 from molfusion.weights.layouts import LAYOUTS
+from tests.motifs import write_vocabulary
 from tests.tasks.helpers import config
 from tests.weights import test_deepmolm
 from tests.weights.helpers import published
@@ -213,6 +219,50 @@ def test_the_graph_tower_of_3m_diffusion(card, tmp_path, capsys):
     encoder = imported(card, tmp_path / "a")
     assert torch.equal(encoder.head.weight, published(model, names)["blip2qformer.graph_proj.weight"])
     assert encoder.encoder.layers[0].self_loop == 0  # as they run it: a self loop looks like a single bond
+
+
+def bert_folder(folder, words=12):
+    """A BERT's config and tokenizer, as a hub keeps them."""
+    folder.mkdir()
+    sizes = {"vocab_size": words, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
+    BertConfig(**sizes, max_position_embeddings=16).save_pretrained(folder)
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(words - 5))]
+    (folder / "vocab.txt").write_text("\n".join(names))
+    return str(folder)
+
+
+def test_the_text_tower_of_3m_diffusion(card, tmp_path, capsys):
+    name = bert_folder(tmp_path / "bert")
+    model = Projection(TextEncoder(name, length=16, pretrained=False), 6, pool="first")
+    bert = "blip2qformer.Qformer.bert."
+    state = {k.replace("encoder.model.", bert, 1).replace("head.", "blip2qformer.text_proj.", 1): torch.randn_like(v)
+             for k, v in model.state_dict().items() if "token_type" not in k}  # fmt: skip
+    state[f"{bert}encoder.layer.0.crossattention.self.key.weight"] = torch.zeros(1)
+    torch.save({"state_dict": state}, tmp_path / "x.ckpt")
+    told(capsys, "3m-diffusion-text", tmp_path / "x.ckpt", "--out", tmp_path / "a", "--encoder.encoder.name", name)
+    encoder = imported(card, tmp_path / "a")
+    assert torch.equal(encoder.head.weight, state["blip2qformer.text_proj.weight"])
+    assert not encoder.encoder.model.embeddings.token_type_embeddings.weight.any()
+
+
+def test_the_autoencoder_of_3m_diffusion(card, tmp_path, capsys):
+    motifs = write_vocabulary(tmp_path, compat=True)
+    inner = PlainDecoder(len(ATOM_INDEX), load_vocabulary(Path(motifs)), 6, 12, 20).state_dict()
+    tower = Projection(GIN(dim=8, layers=2), 10, norm=True)
+    rest = {"hidden": nn.Linear(10, 5), "mean": nn.Linear(5, 6), "spread": nn.Linear(5, 6)}
+    state = {f"decoder.{k}": v for k, v in inner.items()}
+    state |= published(tower.encoder, {us: f"encoder.{them}" for us, them in gin_names().items()})
+    theirs = {"hidden": "new_graph_proj", "mean": "R_mean", "spread": "R_var"}
+    for us, them in ((tower.norm, "ln_graph"), (tower.head, "graph_proj"), *((rest[k], v) for k, v in theirs.items())):
+        state |= {f"{them}.{part}": value for part, value in us.state_dict().items()}
+    torch.save(state, tmp_path / "model.49")
+    words = ["3m-diffusion-autoencoder", tmp_path / "model.49", "--out", tmp_path / "a"]
+    told(capsys, *words, "--encoder.decoder.vocabulary", motifs)
+    encoder = imported(card, tmp_path / "a")
+    assert (encoder.dim, encoder.compat, encoder.decoder.words.compat) == (6, True, True)
+    assert torch.equal(encoder.mean.weight, rest["mean"].weight)
+    assert torch.equal(encoder.decoder.network.start.weight, inner["W_root.weight"])
+    assert "vocabulary" in told(capsys, *words, code=2)
 
 
 TOWERS = [
