@@ -131,11 +131,15 @@ def sam(size: Local, image: int) -> DeepseekOcr2SamVisionEncoder:
             initializer_range=bert_std(size.dim),
         )
     )
-    with torch.no_grad():
-        cast(nn.Parameter, tower.pos_embed).normal_(std=0.02)
     for part in tower.modules():
         if isinstance(part, nn.Conv2d):
             part.reset_parameters()
+    with torch.no_grad():
+        cast(nn.Parameter, tower.pos_embed).normal_(std=0.02)
+        # Drawings are white for the most part: unless white means nothing at the start, they all start out alike.
+        kernels = tower.patch_embed.projection.weight
+        kernels.normal_(std=2 * (3 * size.patch**2) ** -0.5)
+        kernels -= kernels.mean((2, 3), keepdim=True)
     return tower
 
 

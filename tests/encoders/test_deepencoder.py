@@ -89,11 +89,13 @@ def test_clip_stretches_its_positions_but_not_cls():
 
 
 def test_starts_where_it_can_learn():
-    """The library's own start is all but zero."""
+    """The library's own start is all but zero; and drawings must not all look alike."""
     encoder = made("off")
-    tokens = encoder(contract.collate(encoder, contract.records())).x
-    assert tokens[..., 8:].std() > 1e-3
-    assert (tokens[0] - tokens[1]).abs().max() > 1e-4
+    tokens = encoder(contract.collate(encoder, contract.records())).x.mean(1)
+    spread = tokens.std(0).norm() / tokens.norm(dim=1).mean()
+    assert spread > 0.2
+    white = encoder.sam.patch_embed(torch.ones(1, 3, 32, 32))
+    torch.testing.assert_close(white, encoder.sam.patch_embed.projection.bias.expand_as(white))
 
 
 # -- frozen, and looked up ---------------------------------------------------------------------------
