@@ -34,7 +34,8 @@ def test_page_markdown_and_csv_say_the_same(made, page):
     written = markdown_tables((made / "report.md").read_text())
     for name, rows in tables.items():
         section, _, title = name.partition("-")
-        assert squeezed(written[f"{section}: {title.replace("-", " ").capitalize()}"]) == squeezed(rows)
+        heading = title.replace("-", " ").capitalize()
+        assert squeezed(written[f"{section}: {heading}"]) == squeezed(rows)
         shown = [[cell or "row" for cell in rows[0]], *rows[1:]]
         assert squeezed(shown) in [squeezed(table) for table in page.tables]
 
