@@ -29,7 +29,7 @@ from molfusion.encoders import Encoder
 from molfusion.runner import Run
 from molfusion.views import RelationsView, TextView
 
-Alike = Literal["none", "atoms", "text"]
+Alike = Literal["none", "atoms", "text", "both"]
 BATCH = 32
 LENGTH = 128  # most tokens of a text
 ATOMS = 128  # larger molecules are left out
@@ -64,7 +64,7 @@ def table(quick: bool) -> Table:
 
 def measure(card: str, root: str | None, quick: bool = False) -> Table:
     rows = []
-    ways: tuple[Alike, ...] = ("none", "atoms", "text")
+    ways: tuple[Alike, ...] = ("none", "atoms", "text", "both")
     for alike in ways:
         text, pairs, records = counted(card, root, alike)
         logged = trained(card, root, alike, 20 if quick else -1) if not quick or alike == "text" else {}

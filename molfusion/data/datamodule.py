@@ -124,9 +124,11 @@ class MoleculeData(L.LightningDataModule):
         targets: names of the card's targets to keep; all by default.
         sentences: in training, how many sentences of a caption to show at a time, drawn anew each epoch; all by default.
         together: in training, conformers and stereoisomers of one molecule share a batch: each other's hard negatives.
-        alike: in training, batches of molecules of like size (`atoms`) or with texts of like length (`text`), which pad
-            less; `auto`: atoms where a view pads to pairs of them, else text if it is read; `none`: wholly random.
-        most_pairs: cap on molecules × atoms² of a batch (with `alike: atoms`): larger molecules come in smaller batches.
+        alike: in training, batches of molecules of like size (`atoms`), with texts of like length (`text`) or of both
+            kinds, which pad less; `auto`: atoms where a view pads to pairs of them, text where it is read; `none`: wholly
+            random.
+        most_pairs: cap on molecules × atoms² of a batch (with `alike: atoms` or `both`): larger molecules come in smaller
+            batches.
         max_heavy_atoms: leave larger molecules out, instead of what the card says.
     """
 
@@ -146,7 +148,7 @@ class MoleculeData(L.LightningDataModule):
         targets: list[str] | None = None,
         sentences: int | None = None,
         together: bool = False,
-        alike: Literal["auto", "atoms", "text", "none"] = "auto",
+        alike: Literal["auto", "atoms", "text", "both", "none"] = "auto",
         most_pairs: int | None = None,
         max_heavy_atoms: int | None = None,
     ) -> None:
@@ -164,8 +166,8 @@ class MoleculeData(L.LightningDataModule):
         self.prepare_workers, self.timeout = prepare_workers, timeout
         self.retry = False  # set by `molfusion prepare --retry`
         self.train_fraction, self.sentences, self.together = train_fraction, sentences, together
-        if most_pairs is not None and alike != "atoms":
-            raise ValueError(f"most_pairs caps batches sorted by atoms: set alike to 'atoms', not {alike!r}")
+        if most_pairs is not None and alike not in ("atoms", "both"):
+            raise ValueError(f"most_pairs caps batches sorted by atoms: set alike to 'atoms' or 'both', not {alike!r}")
         self.alike, self.most_pairs = alike, most_pairs
         self.cache = Path(cache) if cache else cache_folder()
         self.targets, self._columns = _chosen(self.card, targets)
@@ -270,10 +272,10 @@ class MoleculeData(L.LightningDataModule):
         sentences, borrowed = (self.sentences, None) if shuffle else (None, self.borrowed)
         dataset = MoleculeDataset(records, stores, self.views, sentences, self.seed, borrowed)
         groups = [r.group for r in records] if shuffle and self.together else None
-        lengths = self._lengths(records) if shuffle and not self.together else None
+        lengths, texts = self._lengths(records) if shuffle and not self.together else (None, None)
         cap = None if lengths is None else self.most_pairs
         order = BatchOrder(
-            len(records), self.batch_size, self.seed, shuffle, rank, world, groups, lengths, most_pairs=cap
+            len(records), self.batch_size, self.seed, shuffle, rank, world, groups, lengths, texts, most_pairs=cap
         )
         return ResumableLoader(
             dataset,
@@ -287,21 +289,22 @@ class MoleculeData(L.LightningDataModule):
         )
 
 
-    def _lengths(self, records: list[Record]) -> list[int] | None:
-        """What batches are sorted by: atoms told from the SMILES, or the tokens of the text (0.1 ms each, once a run).
+    def _lengths(self, records: list[Record]) -> tuple[list[int] | None, list[int] | None]:
+        """What batches are sorted by, and by what else: atoms told from the SMILES, tokens of the text (0.1 ms each).
 
         Characters would not do: batches of like ones are 11 to 27 % padding on real texts, of like tokens 2 %.
         """
         by = self.alike
         if by == "auto":
-            pairs = any(v.pads == "pairs" for v in self.views)
-            by = "atoms" if pairs else "text" if any(v.pads == "text" for v in self.views) else "none"
-        if by == "atoms":
-            return [len(r.geometry.numbers) if r.geometry else len(_ATOM.findall(r.smiles)) for r in records]
-        if by != "text":
-            return None
-        reading = {v.sized_by() for v in self.views if v.pads == "text"}
-        return [sum(v.padded_length(r) for v in reading) or len(r.text) for r in records]
+            pairs, text = (any(v.pads == what for v in self.views) for what in ("pairs", "text"))
+            by = "both" if pairs and text else "atoms" if pairs else "text" if text else "none"
+        atoms = texts = None
+        if by in ("atoms", "both"):
+            atoms = [len(r.geometry.numbers) if r.geometry else len(_ATOM.findall(r.smiles)) for r in records]
+        if by in ("text", "both"):
+            reading = {v.sized_by() for v in self.views if v.pads == "text"}
+            texts = [sum(v.padded_length(r) for v in reading) or len(r.text) for r in records]
+        return (atoms, texts) if atoms is not None else (texts, None)
 
 
 # Atoms of a SMILES that are written out: all but implicit hydrogens.

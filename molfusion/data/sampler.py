@@ -31,6 +31,7 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
         world: int = 1,
         groups: Sequence[str] | None = None,
         lengths: Sequence[int] | None = None,
+        texts: Sequence[int] | None = None,
         pool: int = 100,
         most_pairs: int | None = None,
     ) -> None:
@@ -44,7 +45,8 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
             rank: whose share.
             world: how many ranks share.
             groups: one name a molecule; those of a group stay side by side, as hard negatives of each other.
-            lengths: one a molecule (atoms, characters); like goes with like.
+            lengths: one a molecule (atoms, tokens); like goes with like.
+            texts: a second length of each: like goes with like in both, by strips of like `texts` sorted by `lengths`.
             pool: how many batches are sorted together; more pad less and mix less.
             most_pairs: cap on batch × longest², by batches of half, a quarter, … of `batch_size`; needs `lengths`.
         """
@@ -52,10 +54,13 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
             raise ValueError("a batch order keeps groups together or sorts by length, not both")
         if most_pairs is not None and lengths is None:
             raise ValueError("most_pairs needs lengths")
+        if texts is not None and lengths is None:
+            raise ValueError("texts is a second length: give lengths too")
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
         self.rank, self.world, self.pool, self.most_pairs = rank, world, pool, most_pairs
         self._group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         self._lengths = None if lengths is None else np.asarray(lengths, dtype=np.int64)
+        self._texts = None if texts is None else np.asarray(texts, dtype=np.int64)
         self._halved = self._halvings()
         self.epoch = 0
         self.start = 0  # batches to leave out of the next round, when a run is resumed in the middle of an epoch
@@ -112,14 +117,25 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
             full = len(mine) // step * step
             left = mine[full:]
             for pooled in np.split(mine[:full], range(self.pool * step, full, self.pool * step)):
-                if self._lengths is not None:
-                    pooled = pooled[np.argsort(self._lengths[pooled], kind="stable")]
+                pooled = self._sorted(pooled, step)
                 batches += [pooled[i : i + step] for i in range(0, len(pooled), step)]
         # Few molecules are one small batch; and with a cap the longest would otherwise be left out every time.
         if len(left) and (not batches or self.most_pairs is not None):
             even = len(left) // self.world * self.world or len(left)  # as many on every rank: losses gather across them
             batches.append(left[:even])
         return batches
+
+    def _sorted(self, pooled: Indices, step: int) -> Indices:
+        """Like beside like: by length, or within each strip of texts of like length."""
+        if self._lengths is None:
+            return pooled
+        strips = [pooled]
+        if self._texts is not None:
+            # Twice as many strips as batches in one: of real descriptions and molecules, lengths of text spread wider.
+            batches = len(pooled) // step
+            wide = step * max(1, round(np.sqrt(batches / 2)))
+            strips = np.split(pooled[np.argsort(self._texts[pooled], kind="stable")], range(wide, len(pooled), wide))
+        return np.concatenate([strip[np.argsort(self._lengths[strip], kind="stable")] for strip in strips])
 
     def _halvings(self) -> Indices:
         """[size] how often the batch size is halved for a molecule so large."""

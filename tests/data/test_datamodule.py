@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from molfusion.data import CardError, MoleculeData
-from molfusion.views import ConformerView, FingerprintView, TextView, TokensView
+from molfusion.views import ConformerView, FingerprintView, RelationsView, TextView, TokensView
 
 
 def ready(card, **settings):
@@ -104,8 +104,17 @@ def test_batches_of_like_size_pad_less(card):
     assert longest("auto") == longest("atoms") < longest("none")
 
 
+def test_by_default_batches_are_alike_in_what_the_views_pad(card):
+    pairs, text = RelationsView(), TextView(length=512)
+    for views, by in (({pairs}, "atoms"), ({text}, "text"), ({pairs, text}, "both"), ({FingerprintView()}, "none")):
+        auto, said = (ready(str(card), views=frozenset(views), batch_size=2, alike=a) for a in ("auto", by))
+        assert auto._lengths(auto.records["train"]) == said._lengths(said.records["train"])
+    atoms, texts = ready(str(card), views=frozenset({pairs, text}))._lengths(auto.records["train"])
+    assert atoms and texts and atoms != texts
+
+
 def test_a_cap_wants_batches_by_atoms(card):
-    with pytest.raises(ValueError, match="set alike to 'atoms'"):
+    with pytest.raises(ValueError, match="set alike to 'atoms' or 'both'"):
         MoleculeData(str(card), alike="text", most_pairs=100)
 
 
@@ -118,7 +127,7 @@ def test_batches_of_like_texts_go_by_tokens(card, cache):
     assert len(records[0].text) < len(records[1].text)
     assert len(view.featurise(records[0])["ids"]) > len(view.featurise(records[1])["ids"])
     found = data._lengths(records)
-    assert found == [len(view.featurise(r)["ids"]) for r in records]
+    assert found == ([len(view.featurise(r)["ids"]) for r in records], None)
     assert TokensView("x", pads="text", source=view).sized_by() == view
 
 

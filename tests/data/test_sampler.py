@@ -123,6 +123,8 @@ def test_a_cap_on_pairs_holds_and_leaves_nobody_out_for_good():
 def test_contradictory_orders_are_refused():
     with pytest.raises(ValueError, match="groups together or"):
         BatchOrder(2, 1, groups=["a", "b"], lengths=[1, 2])
+    with pytest.raises(ValueError, match="give lengths too"):
+        BatchOrder(2, 1, texts=[1, 2])
     with pytest.raises(ValueError, match="needs lengths"):
         BatchOrder(2, 1, most_pairs=5)
 
@@ -133,3 +135,25 @@ def test_ranks_share_a_small_batch_evenly(size):
     shares = [list(BatchOrder(size, 16, rank=rank, world=2)) for rank in range(2)]
     assert [len(batches) for batches in shares] == [1, 1]
     assert len(shares[0][0]) == len(shares[1][0]) == max(1, size // 2)
+
+
+def test_batches_alike_in_both_lengths():
+    """Atoms and tokens drawn apart: by one of them the other is as in random batches, by both each is near its best."""
+    rng = np.random.default_rng(0)
+    atoms, tokens = rng.permutation(3200) % 100 + 1, rng.permutation(3200) % 100 + 1
+
+    def padding(values, **lengths):
+        batches = [np.array([i for i, _ in b]) for b in BatchOrder(3200, 32, seed=1, **lengths)]
+        assert sorted(np.concatenate(batches)) == list(range(3200))
+        return np.mean([1 - values[b].mean() / values[b].max() for b in batches])
+
+    both, one = {"lengths": atoms, "texts": tokens}, {"lengths": atoms}
+    assert padding(tokens, **one) > 0.4 and padding(atoms, **one) < 0.03
+    assert padding(tokens, **both) < 0.11 and padding(atoms, **both) < 0.18
+
+
+def test_two_lengths_are_exact_on_every_rank():
+    both = {"lengths": LENGTHS, "texts": LENGTHS[::-1], "seed": 2}
+    whole = [sorted(i for i, _ in b) for b in BatchOrder(640, 16, **both)]
+    orders = [BatchOrder(640, 4, rank=r, world=4, **both) for r in range(4)]
+    assert [sorted(i for part in parts for i, _ in part) for parts in zip(*orders, strict=True)] == whole
