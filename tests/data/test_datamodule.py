@@ -110,7 +110,9 @@ def test_by_default_batches_are_alike_in_what_the_views_pad(card):
         auto, said = (ready(str(card), views=frozenset(views), batch_size=2, alike=a) for a in ("auto", by))
         assert auto._lengths(auto.records["train"]) == said._lengths(said.records["train"])
     atoms, texts = ready(str(card), views=frozenset({pairs, text}))._lengths(auto.records["train"])
-    assert atoms and texts and atoms != texts
+    assert atoms is not None
+    assert texts is not None
+    assert atoms != texts
 
 
 def test_a_cap_wants_batches_by_atoms(card):
