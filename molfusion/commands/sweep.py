@@ -16,13 +16,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from molfusion.config import ConfigError
-from molfusion.paths import atomic, shipped
+from molfusion.paths import atomic
 from molfusion.sweep.plan import Cell, Plan, plan
+from molfusion.sweep.spec import find
 
 
 def main(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
-    file = _find(arguments.file)
+    file = find(arguments.file)
     out = Path(arguments.out or Path("runs") / file.stem)
     if arguments.jobs is not None and arguments.jobs < 1:
         raise ConfigError(f"command line: --jobs {arguments.jobs}: expected at least 1")
@@ -56,13 +57,6 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"  {states[cell.key].status}: {cell.key}: {states[cell.key].reason}")
     print(f"report: {page}\n        {page.with_suffix('.md')}")
     return 1 if any(s.status == "failed" for s in states.values()) else 0
-
-
-def _find(name: str) -> Path:
-    """The file, or what ships under that name: `side_by_side.yaml`, `experiments/sweeps/side_by_side.yaml`."""
-    path, home = Path(name), shipped("experiments")
-    spares = (home / name.removeprefix("experiments/"), home / "sweeps" / name)
-    return path if path.is_file() else next((s for s in spares if s.is_file()), path)
 
 
 def _only(pairs: list[str]) -> dict[str, set[str]]:

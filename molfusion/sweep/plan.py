@@ -1,6 +1,7 @@
 """A sweep file as a list of runs: what each is, what it needs, where it goes.
 
 ```yaml
+extends: side_by_side.yaml                  # optional: this file over that one; null takes away what that one has
 title: Which fusion helps?
 seeds: [0, 1, 2]
 config: [../base.yaml]                      # of every run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import yaml
 
 from molfusion.config import ConfigError
 from molfusion.data.borrow import HOWS
+from molfusion.paths import shipped
 
-TOP = {"title", "about", "seeds", "config", "set", "tables"}
+TOP = {"extends", "title", "about", "seeds", "config", "set", "tables"}
 TABLE = {"reliance", "about", "config", "set", "rows", "rows_of", "axes", "baselines", "headline"}
 ROW = {"config", "set", "needs", "parts", "control", "about"}
 
@@ -21,20 +23,12 @@ _LISTS = {"seeds", "config", "baselines", "headline", "parts", "reliance"}
 
 
 def read(file: Path) -> dict[str, Any]:
-    """The file as it is written, every key known and of the right shape.
+    """The file over the one that it extends, every key known and of the right shape.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown key, a list or a mapping where the other is expected.
     """
-    try:
-        spec = yaml.safe_load(file.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"no such sweep: {file}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(spec, dict):
-        raise ConfigError(f"{file}: expected a mapping of keys")
-    _check(file, "", spec, TOP)
+    spec = _load(file, ())
     if wrong := [s for s in spec.get("seeds", []) if not isinstance(s, int)]:
         raise ConfigError(f"{file}: seeds: {wrong[0]!r} is not a whole number")
     for name, table in spec.get("tables", {}).items():
@@ -49,6 +43,57 @@ def read(file: Path) -> dict[str, Any]:
         for label, row in table.get("rows", {}).items():
             _check(file, f"{where}.rows.{label}", row, ROW)
     return spec
+
+
+def find(name: str, folder: Path = Path()) -> Path:
+    """The file, or what ships under that name: `side_by_side.yaml`, `experiments/sweeps/side_by_side.yaml`."""
+    path, home = folder / name, shipped("experiments")
+    spares = (home / name.removeprefix("experiments/"), home / "sweeps" / name)
+    return path if path.is_file() else next((s for s in spares if s.is_file()), path)
+
+
+def _load(file: Path, stack: tuple[Path, ...]) -> dict[str, Any]:
+    """One file over its base; `null` takes away what the base has."""
+    try:
+        spec = yaml.safe_load(file.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"no such sweep: {file}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(spec, dict):
+        raise ConfigError(f"{file}: expected a mapping of keys")
+    base = spec.pop("extends", None)
+    if base is not None:
+        path = find(str(base), file.parent)
+        if path.resolve() in (stack := (*stack, file.resolve())):
+            raise ConfigError(f"extends in a circle: {' -> '.join(str(p) for p in (*stack, path.resolve()))}")
+        spec = _over(_seen_from(_load(path, stack), path.parent, file.parent), spec)
+    _check(file, "", spec, TOP)
+    return spec
+
+
+def _over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in own.items():
+        old = out.get(key)
+        if value is None and key in out:
+            del out[key]
+        elif isinstance(old, Mapping) and isinstance(value, Mapping):
+            out[key] = {**old, **value} if key == "set" else _over(old, value)  # of a setting, null is a value
+        else:
+            out[key] = value
+    return out
+
+
+def _seen_from(value: Any, home: Path, folder: Path) -> Any:
+    """Paths of files beside the base, as they are seen from the file that extends it."""
+    if isinstance(value, Mapping):
+        return {key: _seen_from(v, home, folder) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_seen_from(v, home, folder) for v in value]
+    if isinstance(value, str) and (home / value).is_file():
+        return os.path.relpath(home / value, folder)
+    return value
 
 
 def near(name: str, known: Iterable[str]) -> str:

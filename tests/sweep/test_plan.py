@@ -239,3 +239,29 @@ def test_slug():
     assert slug("a/../b") == "a_.._b"
     assert slug("../..") == slug("..") == "run"
     assert slug("<>") == "run"
+
+
+def test_a_sweep_over_another(tmp_path):
+    """The base lies elsewhere and names a file beside itself; null takes a row away, what is not named stays."""
+    home, mine = tmp_path / "home", tmp_path / "mine" / "deep"
+    home.mkdir()
+    mine.mkdir(parents=True)
+    (home / "task.yaml").write_text(yaml.safe_dump({"model": RETRIEVAL}))
+    base = write(home, "card.yaml", {"retrieval": {"config": ["task.yaml"], "rows": ROWS}}, seeds=[0, 1])
+    own = {"extends": "../../home/" + base.name, "seeds": [4], "set": {"data.batch_size": 7, "data.sentences": None},
+           "tables": {"retrieval": {"rows": {"QFormer(FP)": None, "wide": {"set": {"model.width": 48}}}}}}  # fmt: skip
+    (mine / "own.yaml").write_text(yaml.safe_dump(own))
+    found = by_key(plan(mine / "own.yaml", mine / "out"))
+    assert set(found) == {"retrieval/FP/4", "retrieval/FP, longer/4", "retrieval/wide/4"}
+    trees = {key: cell.config.tree for key, cell in found.items()}
+    assert all(tree["data"]["batch_size"] == 7 for tree in trees.values())
+    assert all(tree["data"]["sentences"] is None for tree in trees.values())
+    assert trees["retrieval/wide/4"]["model"]["init_args"]["width"] == 48
+    assert trees["retrieval/FP/4"]["model"]["class_path"] == RETRIEVAL["class_path"]
+
+
+def test_sweeps_that_extend_each_other_are_refused(tmp_path):
+    for name, other in (("a.yaml", "b.yaml"), ("b.yaml", "a.yaml")):
+        (tmp_path / name).write_text(f"extends: {other}")
+    with pytest.raises(ConfigError, match="in a circle"):
+        plan(tmp_path / "a.yaml", tmp_path / "out")
