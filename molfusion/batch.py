@@ -56,6 +56,7 @@ class Record:
     pools: tuple[tuple[str, str], ...] = ()  # (kind, name): small sets within which retrieval is also scored
     scope: str = "all"  # which facts `text` is restricted to
     pool: str = ""  # the pool this record is scored in under that scope
+    task: str = ""  # what the question is about, where its file says so
 
 
 @dataclass(frozen=True, slots=True)

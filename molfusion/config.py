@@ -4,8 +4,9 @@ Rules, in this order:
 
 1. `extends:` names files that come before the one that names them.
 2. Files merge key by key; where `class_path` changes, the old `init_args` go (they belong to another class).
-3. A string that ends in .yaml stands for the mapping in that file; one that begins with ./ or ../ is a path relative
-   to the file that names it. On the command line both start from the working directory.
+3. A string that ends in .yaml stands for the mapping in that file; if that has a `class_path`, it replaces all that stood
+   there, of whatever class. One that begins with ./ or ../ is a path relative to the file that names it. On the command
+   line both start from the working directory.
 4. Overrides (`--data.batch_size 32`, `data.batch_size=32`) come after all files. `--model.encoder.layers 3` finds
    its way through `init_args` by itself.
 5. `${data.card}` is resolved last, so that it sees the overrides.
@@ -31,6 +32,10 @@ Tree = dict[str, Any]
 COMMAND_LINE = "command line"
 # A data card is named, not spliced in: it is another kind of file.
 _NOT_FRAGMENTS = {"card"}
+
+
+class _Named(dict[str, Any]):
+    """A fragment that came by the name of its file."""
 
 
 class ConfigError(MolfusionError):
@@ -150,7 +155,7 @@ def _expand(value: Any, folder: Path, origin: dict[str, str], key: str, stack: t
         inner: dict[str, str] = {}
         tree = _load(path, inner, stack)
         origin.update({f"{key}.{k}": f for k, f in inner.items()})
-        return tree
+        return _Named(tree)
     return _absolute(value, folder)
 
 
@@ -168,7 +173,7 @@ def _merge_into(into: Tree, layer: Tree, origin: dict[str, str], key: str = "") 
         here = f"{key}.{name}" if key else name
         old = into.get(name)
         if isinstance(old, dict) and isinstance(value, dict):
-            if "class_path" in value and value["class_path"] != old.get("class_path"):
+            if "class_path" in value and (isinstance(value, _Named) or value["class_path"] != old.get("class_path")):
                 old.pop("init_args", None)
                 kept = {k for k, _ in _leaves(value, here)}
                 for stale in [k for k in origin if k.startswith(f"{here}.init_args.") and k not in kept]:
@@ -177,6 +182,12 @@ def _merge_into(into: Tree, layer: Tree, origin: dict[str, str], key: str = "") 
             _merge_into(old, value, origin, here)
         else:
             into[name] = value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list) else value
 
 
 def _leaves(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -222,7 +233,7 @@ def _resolve(tree: Tree, origin: dict[str, str]) -> Tree:
         if isinstance(value, str) and "${" in value and ":" in value[value.index("${") : value.rindex("}") + 1]:
             raise ConfigError(f"{origin.get(key, 'config')}: {key}: {value!r}: only ${{key}} is allowed, no resolver")
     try:
-        out = OmegaConf.to_container(OmegaConf.create(tree), resolve=True)
+        out = OmegaConf.to_container(OmegaConf.create(_plain(tree)), resolve=True)
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", "") or "?")
         raise ConfigError(f"{origin.get(key, 'config')}: {key}: {' '.join(str(error.msg).split())}") from error

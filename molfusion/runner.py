@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,15 @@ import numpy as np
 import torch
 import yaml
 
-from molfusion.batch import MoleculeBatch
 from molfusion.build import Built, build
 from molfusion.callbacks import Meter, checkpoints
 from molfusion.config import Composed, ConfigError, compose, digest
 from molfusion.data.datamodule import MoleculeData
 from molfusion.describe import name_of
-from molfusion.export import export_encoders, load_task
+from molfusion.export import export_encoders
 from molfusion.paths import atomic
 from molfusion.provenance import provenance
 from molfusion.rows import write_rows
-from molfusion.tasks.base import Task
 
 CHECKPOINT_EVERY = 200  # steps between two writes of last.ckpt
 
@@ -82,18 +80,13 @@ class Run:
             self._write_predictions(built, self.folder / f"{split}-{built.data.card.name}.parquet")
         return metrics
 
-    def predict(self, checkpoint: str) -> list[dict[str, Any]]:
+    def predict(self, checkpoint: str, progress: Callable[[str, int, int], None] | None = None) -> list[dict[str, Any]]:
         """What a checkpoint says of every molecule of the card, answers or not; in `problem`, why it says nothing."""
-        config = on_one_device(self.config)
-        # Whoever can be read is predicted, whatever else the comparison asked for.
-        config.tree["data"] = {**config.tree.get("data", {}), "population": None, "targets": None}
-        trainer, task, data = build(config, self.folder, self.callbacks, self.allowed)
-        asking = _Asking(load_task(task, self.checkpoint(checkpoint)))
-        data.prepare_data()
-        data.setup("predict")
-        trainer.test(asking, data.predict_dataloader(), verbose=False, weights_only=True)
-        lost = [{"id": d.id, "smiles": d.smiles, "problem": d.reason} for d in data.dropped]
-        return [*asking.rows, *lost]
+        from molfusion.trained.trained import of_config  # which holds a run itself
+
+        asked = of_config(self.config, self.folder, checkpoint, self.allowed)
+        asked.progress = progress
+        return asked.predict()
 
     def checkpoint(self, name: str) -> Path:
         """The file behind `best`, `last` or a path.
@@ -118,7 +111,7 @@ class Run:
                 raise ConfigError(f"{self.folder} holds a run of another config; name another folder with --run")
         else:
             with atomic(path) as temporary:
-                temporary.write_text(_dump(self.config, self.folder))
+                temporary.write_text(dumped(self.config, self.folder))
         with suppress(FileNotFoundError):
             finished: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text())
             return finished
@@ -169,18 +162,6 @@ class Run:
             write_rows(rows, path)
 
 
-class _Asking(L.LightningModule):
-    """A trained task as a module that collects its predictions."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self.task = task
-        self.rows: list[dict[str, Any]] = []
-
-    def test_step(self, batch: MoleculeBatch, index: int) -> None:
-        self.rows += [{**row, "problem": ""} for row in self.task.predictions(batch)]
-
-
 def data_record(data: MoleculeData) -> dict[str, Any]:
     """Which data a number came from, for metrics.json."""
     return {
@@ -222,7 +203,7 @@ def _device(trainer: L.Trainer) -> str:
     return f"cpu, {torch.get_num_threads()} threads"
 
 
-def _dump(config: Composed, folder: Path) -> str:
+def dumped(config: Composed, folder: Path) -> str:
     """The config as YAML, files by their path from the folder, so that both can move together."""
 
     def relative(value: Any) -> Any:

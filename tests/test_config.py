@@ -36,6 +36,27 @@ def test_a_changed_class_drops_the_old_arguments(tmp_path):
     assert compose([first], ["e.class_path=x.C"]).tree == {"e": {"class_path": "x.C"}}
 
 
+def test_a_named_fragment_replaces_what_stood_there_even_of_its_own_class(tmp_path):
+    """A mapping or a key changes it; a fragment without a class, such as settings of the data, is merged."""
+    large = write(tmp_path, "large.yaml", "class_path: x.LM\ninit_args: {dim: 512, layout: odd, lora: {rank: 4}}\n")
+    small = write(tmp_path, "small.yaml", "class_path: x.LM\ninit_args: {dim: 16}\n")
+    given = write(tmp_path, "a.yaml", f"model: {{lm: {large}}}\n")
+    plain = {"class_path": "x.LM", "init_args": {"dim": 16}}
+    found = compose([given], [f"model.lm={small}"])
+    assert found.tree == {"model": {"lm": plain}}
+    assert not any("layout" in key for key in found.origin)
+    assert type(found.tree["model"]["lm"]) is dict
+    later = write(tmp_path, "b.yaml", f"extends: a.yaml\nmodel: {{lm: {small}}}\n")
+    assert compose([later]).tree == {"model": {"lm": plain}}
+    changed = compose([given], [f"model.lm={small}", "model.lm.layout=plain"]).tree["model"]["lm"]
+    assert changed["init_args"] == {"dim": 16, "layout": "plain"}
+    merged = compose([given], [("model.lm", {"class_path": "x.LM", "init_args": {"dim": 8}})]).tree["model"]["lm"]
+    assert merged["init_args"] == {"dim": 8, "layout": "odd", "lora": {"rank": 4}}
+    data = write(tmp_path, "data.yaml", "card: demo\n")
+    base = write(tmp_path, "base.yaml", "data: {seed: 3}\n")
+    assert compose([base], [f"data={data}"]).tree == {"data": {"seed": 3, "card": "demo"}}
+
+
 def test_overrides_find_their_way_through_init_args(tmp_path):
     path = write(tmp_path, "a.yaml", "model: {class_path: x.T, init_args: {encoder: {class_path: x.E}}}\n")
     made = compose([path], ["model.encoder.layers=3", "data.batch_size=32"])

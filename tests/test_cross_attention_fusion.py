@@ -9,8 +9,10 @@ from molfusion.encoders import GIN, E3FPTokens, Frozen
 from molfusion.encoders.base import NotApplicable
 from molfusion.fusion import CrossAttention
 from molfusion.language import LanguageModel
+from molfusion.language.layout import IGNORED
 from molfusion.paths import shipped
 from molfusion.runner import Run
+from tests.language.helpers import batch, model, record, soft
 
 PAPER = shipped("experiments") / "papers" / "deepmolm"
 
@@ -50,6 +52,23 @@ def test_the_papers_encoder_by_default():
     assert sum(p.numel() for p in fusion.parameters() if p.requires_grad) == 176_221_696
     grids = fusion.query.encoder.grids
     assert sum(rows * (columns + 1) for rows, columns in grids) + 1 == 693  # of a drawing of 1024², cut in four
+
+
+def test_one_prompt_for_training_and_evaluation():
+    """What generation is given is what training shows before the answer; the released evaluation asks otherwise."""
+    settings = compose([PAPER / "qwen2_7b.yaml"]).tree["init_args"]
+    given = {key: settings[key] for key in ("prompt", "question", "end", "layout", "length", "cut")}
+    lm = model(**given)
+    tokens, shown = soft(3), batch(lm, record(prompt="What is its weight?"))[lm.view]
+    learned, asked = (lm._rows(tokens, shown, (), answers=answers) for answers in (True, False))
+    before = asked.x.shape[1]
+    assert torch.equal(learned.x[:, :before], asked.x)
+    assert (learned.labels[:, :before] == IGNORED).all()
+    assert (learned.labels[:, before:] != IGNORED).any()
+    other = compose([PAPER / "qwen2_7b_evaluation.yaml"]).tree["init_args"]["prompt"]
+    assert other != settings["prompt"]
+    as_trained = other.replace("assistant.<|im_end|>", "assistant<|im_end|>").replace("{molecule}\n\n", "{molecule}\n")
+    assert as_trained == settings["prompt"]
 
 
 def test_another_width():

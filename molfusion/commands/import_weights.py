@@ -1,4 +1,4 @@
-"""Published weights as an encoder of ours: its settings in encoder.yaml, its weights in encoder.safetensors."""
+"""Published weights as an encoder of ours (encoder.yaml, encoder.safetensors), or as a run (`import_task`)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from molfusion.export import write_encoder
 from molfusion.weights.keys import Converted
 from molfusion.weights.layouts import LAYOUTS, Layout
 from molfusion.weights.read import read_state
+from molfusion.weights.task_layouts import TASKS
 
 State = dict[str, Tensor]
 
@@ -29,9 +30,14 @@ State = dict[str, Tensor]
 def main(arguments: argparse.Namespace) -> int:
     if arguments.layout is None:
         return _list()
-    name, layout = arguments.layout, _layout(arguments.layout)
+    name = _known(arguments.layout)
     if arguments.file is None or arguments.out is None:
         raise ConfigError(f"import {name} needs a file and where its encoder goes: `molfusion import {name} FILE --out FOLDER`")
+    if name in TASKS:
+        from molfusion.commands.import_task import import_task
+
+        return import_task(arguments)
+    layout = LAYOUTS[name]
     file = Path(arguments.file)
     published = read_state(file)
     try:
@@ -41,7 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
     held, part = _part(layout, name, arguments.part, made)
     fragment = _fragment(layout, name, file, made, part, arguments.overrides)
     encoder = _built(fragment)
-    state = {key: _as(value, encoder.state_dict().get(key)) for key, value in {**held, **made.state}.items()}
+    state = {key: suited(value, encoder.state_dict().get(key)) for key, value in {**held, **made.state}.items()}
     for line in account(published, made, encoder.state_dict(), held):
         print(line)
     _check(encoder, state, file, layout, arguments.part)
@@ -69,18 +75,19 @@ def account(published: State, made: Converted, expected: State, held: State) -> 
 
 def _list() -> int:
     table = Table("layout", "what it reads", box=None)
-    for name, layout in LAYOUTS.items():
-        table.add_row(name, layout.about)
+    for name, about in [*((n, e.about) for n, e in LAYOUTS.items()), *((n, t.about) for n, t in TASKS.items())]:
+        table.add_row(name, about)
     Console().print(table)
     return 0
 
 
-def _layout(name: str) -> Layout:
-    if name not in LAYOUTS:
-        near = difflib.get_close_matches(name, LAYOUTS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(LAYOUTS)}"
+def _known(name: str) -> str:
+    names = [*LAYOUTS, *TASKS]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
         raise ConfigError(f"no layout {name!r}; {hint}")
-    return LAYOUTS[name]
+    return name
 
 
 def _part(layout: Layout, name: str, path: str | None, made: Converted) -> tuple[State, dict[str, Any] | None]:
@@ -124,7 +131,7 @@ def _built(fragment: dict[str, Any]) -> Encoder:
     return task.exports()["encoder"]
 
 
-def _as(value: Tensor, ours: Tensor | None) -> Tensor:
+def suited(value: Tensor, ours: Tensor | None) -> Tensor:
     """In the precision of ours (checkpoints may be half as wide), and by itself in memory, as safetensors wants it."""
     return value.to(value.dtype if ours is None else ours.dtype).contiguous().clone()
 

@@ -102,7 +102,7 @@ def _each(function: Callable[[Sequence[str]], list[Any]], items: Sequence[str], 
     with Progress(*columns, console=Console(), disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(what, total=len(items))
         for outcome in isolated(function, items, workers, _TIMEOUT):
-            if outcome.status == "done":
+            if outcome.status in {"done", "raised"}:  # a molecule that raises has a text for its reason
                 found[outcome.index] = outcome.value
             progress.advance(task)
     return found

@@ -20,7 +20,7 @@ _FIELDS = ("id", "smiles", "numbers", "positions", "group")
 
 
 def alpaca(path: Path, card: Card) -> Iterator[dict[str, Any]]:
-    """Rows of a list of `{"instruction", "input", "output"}`: prompt, molecule and text.
+    """Rows of a list of `{"instruction", "input", "output"}`: prompt, molecule and text; and `task`, if there is one.
 
     `input` is the id of a molecule in the card's `molecules`, or a SMILES where it has none; other keys do not matter.
 
@@ -30,6 +30,7 @@ def alpaca(path: Path, card: Card) -> Iterator[dict[str, Any]]:
     molecules = _molecules(card)
     for number, question in enumerate(read_questions(path, card.name), 1):
         row = {"id": f"{path.name.partition('.')[0]}-{number}", "prompt": question["instruction"], "text": question["output"]}
+        row["task"] = str(question.get("task") or "")
         asked = question["input"]
         if molecules is None:
             yield row | {"smiles": asked, "group": asked}

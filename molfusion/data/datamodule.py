@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from molfusion.batch import MoleculeBatch, Record, Target
+from molfusion.data.balance import source_of
 from molfusion.data.borrow import How, donors
 from molfusion.data.card import Card, CardError, load_card
+from molfusion.data.part import Part
 from molfusion.data.prepare import Summary, prepare
 from molfusion.data.records import Dropped, Records, load_records, with_scope
 from molfusion.data.sampler import BatchOrder, ResumableLoader, worker_init
@@ -130,6 +132,10 @@ class MoleculeData(L.LightningDataModule):
         most_pairs: cap on molecules × atoms² of a batch (with `alike: atoms` or `both`): larger molecules come in smaller
             batches.
         max_heavy_atoms: leave larger molecules out, instead of what the card says.
+        balance: in training, draw tasks of instruction data by their number of questions to this power (3D-MoLM: 0.25), with
+            replacement; by default each question comes once an epoch.
+        atoms: of some splits the fewest and the most heavy atoms, such as {train: [1, 29], test: [30, 50]}.
+        told: of some splits what captions keep: kinds or tags of facts; and which tasks of questions stay.
     """
 
     def __init__(
@@ -151,6 +157,9 @@ class MoleculeData(L.LightningDataModule):
         alike: Literal["auto", "atoms", "text", "both", "none"] = "auto",
         most_pairs: int | None = None,
         max_heavy_atoms: int | None = None,
+        balance: float | None = None,
+        atoms: dict[str, list[int]] | None = None,
+        told: dict[str, list[str]] | None = None,
     ) -> None:
         super().__init__()
         if not 0 < train_fraction <= 1:
@@ -168,7 +177,10 @@ class MoleculeData(L.LightningDataModule):
         self.train_fraction, self.sentences, self.together = train_fraction, sentences, together
         if most_pairs is not None and alike not in ("atoms", "both"):
             raise ValueError(f"most_pairs caps batches sorted by atoms: set alike to 'atoms' or 'both', not {alike!r}")
-        self.alike, self.most_pairs = alike, most_pairs
+        if balance is not None and (balance < 0 or together or most_pairs is not None):
+            raise ValueError(f"balance is {balance}: expected 0 to 1 or so, and neither `together` nor `most_pairs` beside it")
+        self.alike, self.most_pairs, self.balance = alike, most_pairs, balance
+        self.part = Part(atoms or {}, told or {})
         self.cache = Path(cache) if cache else cache_folder()
         self.targets, self._columns = _chosen(self.card, targets)
         self.records: dict[str, list[Record]] = {}
@@ -204,11 +216,12 @@ class MoleculeData(L.LightningDataModule):
         self.dropped = list(loaded.dropped)
         kept: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
         for record in loaded.records:
-            lacking = self._lacking(record)
-            if lacking:
+            shown = record if stage == "predict" else self.part.of(record)
+            lacking = shown if isinstance(shown, str) else self._lacking(shown)
+            if isinstance(shown, str) or lacking:
                 self.dropped.append(Dropped(record.id, record.smiles, lacking))
             else:
-                kept[record.split].append(self._select_targets(record))
+                kept[record.split].append(self._select_targets(shown))
         if stage != "predict":
             kept["train"] = self._fraction(kept["train"])
         if not (any(kept.values()) if stage == "predict" else kept["train"]):
@@ -274,9 +287,11 @@ class MoleculeData(L.LightningDataModule):
         groups = [r.group for r in records] if shuffle and self.together else None
         lengths, texts = self._lengths(records) if shuffle and not self.together else (None, None)
         cap = None if lengths is None else self.most_pairs
+        sources = [source_of(r) for r in records] if shuffle and self.balance is not None else None
         order = BatchOrder(
-            len(records), self.batch_size, self.seed, shuffle, rank, world, groups, lengths, texts, most_pairs=cap
-        )
+            len(records), self.batch_size, self.seed, shuffle, rank, world, groups, lengths, texts, most_pairs=cap,
+            sources=sources, balance=1.0 if self.balance is None else self.balance,
+        )  # fmt: skip
         return ResumableLoader(
             dataset,
             order,

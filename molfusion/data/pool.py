@@ -29,9 +29,16 @@ class Outcome:
     """What became of item number `index`."""
 
     index: int
-    status: str  # done | timed_out | crashed | unwanted
-    value: Any
+    status: str  # done | raised | timed_out | crashed | unwanted
+    value: Any  # of what raised, the error as text
     seconds: float  # of CPU time
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """In the place of a value."""
+
+    error: str
 
 
 class _Worker:
@@ -59,7 +66,8 @@ class _Worker:
             while self.pipe.poll():
                 for index, value, seconds in self.pipe.recv():
                     self.chunk.remove(index)
-                    yield Outcome(index, "done", value, seconds)
+                    failed = isinstance(value, _Raised)
+                    yield Outcome(index, "raised" if failed else "done", value.error if failed else value, seconds)
                 self.since = time.monotonic()
 
     def end(self) -> None:
@@ -77,11 +85,22 @@ def _serve(pipe: Connection, ours: list[Connection], function: Function, items: 
             indices, together = pipe.recv()
             for group in [indices] if together else [[index] for index in indices]:
                 start = time.thread_time()  # the process's own clock goes by ticks of 4 ms while an alarm is set
-                _alarm(timeout)
-                values = function([items[index] for index in group])
-                _alarm(0.0)
+                values = _values(function, [items[index] for index in group], timeout)
                 each = (time.thread_time() - start) / len(group)
                 pipe.send([(index, value, each) for index, value in zip(group, values, strict=True)])
+
+
+def _values(function: Function, items: Sequence[Any], timeout: float) -> list[Any]:
+    """A value for each item; if the function raises, of each by itself, so that only the item at fault has none."""
+    _alarm(timeout)
+    try:
+        return function(items)
+    except Exception as error:
+        if len(items) > 1:
+            return [value for item in items for value in _values(function, [item], timeout)]
+        return [_Raised(f"{type(error).__name__}: {error}")]
+    finally:
+        _alarm(0.0)
 
 
 def _alarm(seconds: float) -> None:
@@ -145,7 +164,8 @@ def isolated(
     """`function` of every item, in whatever order they finish.
 
     Args:
-        function: of some items, returns a value for each and must not raise; the values are pickled back.
+        function: of some items, returns a value for each; the values are pickled back. An item for which it raises is
+            reported as `raised`.
         items: shared with the workers (by fork where the system has it).
         workers: processes, at least one.
         timeout: seconds of CPU time one item (or one group) may take, and ten times that by the clock; where the

@@ -129,7 +129,9 @@ class _Job:
 
     def _entry(self, view: View, record: Record, outcome: Outcome) -> Entry:
         status, reason, features = outcome.status, "its worker process died", None
-        if status == "timed_out":
+        if status == "raised":
+            status, reason = "failed", str(outcome.value)
+        elif status == "timed_out":
             reason = f"took longer than {self.timeout:g} s"
         elif status == "done":
             status, reason, features = outcome.value

@@ -22,7 +22,7 @@ from molfusion.data.qm9 import qm9npz, qm9pack
 from molfusion.data.sdf import sdf
 
 Row = dict[str, Any]
-_TEXT_FIELDS = ("id", "smiles", "text", "prompt", "split", "group")
+_TEXT_FIELDS = ("id", "smiles", "text", "prompt", "task", "split", "group")
 _NESTED_FIELDS = ("numbers", "positions", "facts", "pools")
 
 

@@ -24,11 +24,11 @@ from molfusion.data.readers import Row, read
 from molfusion.data.shards import written
 from molfusion.data.splits import assign
 
-_LAYOUT = 2  # raise it when this file reads or writes otherwise
+_LAYOUT = 3  # raise it when this file reads or writes otherwise
 
 _SCHEMA = pa.schema(
     {
-        **{f: pa.string() for f in ("id", "smiles", "canonical", "group", "text", "prompt", "split")},
+        **{f: pa.string() for f in ("id", "smiles", "canonical", "group", "text", "prompt", "task", "split")},
         "targets": pa.list_(pa.float64()),
         "numbers": pa.list_(pa.uint8()),
         "positions": pa.list_(pa.float32()),
@@ -145,6 +145,7 @@ def _record(row: Row, name: str, smiles: str, split: str, scales: Sequence[float
         group=str(row.get("group") or name),
         text=str(row.get("text") or " ".join(f.text for f in facts)).strip(),
         prompt=str(row.get("prompt") or "").strip(),
+        task=str(row.get("task") or ""),
         targets=tuple(value * scale for value, scale in zip(targets, scales if targets else (), strict=True)),
         split=str(row.get("split") or split),
         facts=facts,
@@ -189,7 +190,7 @@ def to_table(records: Sequence[Record]) -> pa.Table:
 
     def row(r: Record) -> dict[str, Any]:
         return {
-            **{f: getattr(r, f) for f in ("id", "smiles", "canonical", "group", "text", "prompt", "split", "targets")},
+            **{f: getattr(r, f) for f in ("id", "smiles", "canonical", "group", "text", "prompt", "task", "split", "targets")},
             "numbers": r.geometry.numbers.tolist() if r.geometry else None,
             "positions": r.geometry.positions.ravel().tolist() if r.geometry else None,
             "facts": [f._asdict() for f in r.facts],

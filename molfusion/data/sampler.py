@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from molfusion.data.balance import draw
+
 Indices = NDArray[np.int64]
 
 
@@ -18,7 +20,8 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
 
     With `lengths`, batches are cut from sorted pools, so that molecules of one batch are of like size; the order of the
     batches is random all the same. In training the last molecules that do not fill a batch are left out of the epoch:
-    others each time, and a contrastive loss over three molecules is noise.
+    others each time, and a contrastive loss over three molecules is noise. With `sources` an epoch is as many draws as there
+    are molecules instead.
     """
 
     def __init__(
@@ -34,6 +37,8 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
         texts: Sequence[int] | None = None,
         pool: int = 100,
         most_pairs: int | None = None,
+        sources: Sequence[str] | None = None,
+        balance: float = 1.0,
     ) -> None:
         """An order over `size` molecules.
 
@@ -49,6 +54,8 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
             texts: a second length of each: like goes with like in both, by strips of like `texts` sorted by `lengths`.
             pool: how many batches are sorted together; more pad less and mix less.
             most_pairs: cap on batch × longest², by batches of half, a quarter, … of `batch_size`; needs `lengths`.
+            sources: one name a molecule; in training, sources are drawn by their size to the power of `balance`.
+            balance: see `molfusion.data.balance`.
         """
         if groups is not None and lengths is not None:
             raise ValueError("a batch order keeps groups together or sorts by length, not both")
@@ -56,9 +63,13 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
             raise ValueError("most_pairs needs lengths")
         if texts is not None and lengths is None:
             raise ValueError("texts is a second length: give lengths too")
+        if sources is not None and (groups is not None or most_pairs is not None):
+            raise ValueError("draws from sources neither keep groups together nor cap pairs")
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
         self.rank, self.world, self.pool, self.most_pairs = rank, world, pool, most_pairs
         self._group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        self._source = None if sources is None else np.unique(np.asarray(sources), return_inverse=True)[1]
+        self.balance = balance
         self._lengths = None if lengths is None else np.asarray(lengths, dtype=np.int64)
         self._texts = None if texts is None else np.asarray(texts, dtype=np.int64)
         self._halved = self._halvings()
@@ -98,7 +109,7 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
 
     def _shuffled(self) -> list[Indices]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        order = rng.permutation(self.size)
+        order = rng.permutation(self.size) if self._source is None else draw(self._source, self.balance, rng)
         if self._group is not None:
             place = rng.permutation(int(self._group.max()) + 1)
             order = order[np.argsort(place[self._group[order]], kind="stable")]

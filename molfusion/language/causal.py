@@ -52,7 +52,7 @@ class LanguageModel(nn.Module):
         length: most tokens of prompt and answer, the molecule's not counted.
         cut: cut longer answers; otherwise learning from one is an error.
         smiles_length: characters of SMILES to show; 3D-MoLM shows 96.
-        question_length: characters of the question to show; 3D-MoLM shows 64 of a descriptive one.
+        question_length: characters to show of a descriptive question (whose `task` is Description, or not named); 3D-MoLM: 64.
         dtype: of the weights that do not train by themselves; adapters are float32.
         pretrained: False builds `name` with random weights.
         checkpointing: compute activations once more in the backward pass instead of keeping them.

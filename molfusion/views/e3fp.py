@@ -16,7 +16,7 @@ from molfusion.chem import e3fp, e3fp_package
 from molfusion.chem.conformer import MAX_HEAVY, Optimise
 from molfusion.chem.parse import ChemError, parse, reordered
 from molfusion.chem.selfies import atom_tokens, spell
-from molfusion.views.base import Features, View, ViewError, joined
+from molfusion.views.base import Fallback, Features, View, ViewError, joined
 from molfusion.views.conformer import EmbeddingView
 
 _GROUP = 32  # molecules whose shells are found at once
@@ -37,6 +37,7 @@ class _Rows(NamedTuple):
     at: NDArray[np.int64]  # [N] and its row
     mol: Any  # in that order
     positions: NDArray[np.float64] | None  # [N, 3] Å, in that order; None: nothing is known
+    lost: str = ""  # why not, where something should be
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class E3FPView(View):
     # `given`: the record's, embedded where it brings none; `random`: normal, 1.5 Å · ∛N wide; `missing`: no shell at all.
     conformer: Literal["given", "embedded", "random", "missing"] = "given"
     noise: float = 0.0  # Å, standard deviation of each coordinate
-    fallback: bool = False  # what E3FP cannot describe has rows without shells (DeepMoLM) instead of no such view
+    # What E3FP cannot describe has rows without shells (DeepMoLM), and the ledger says why, instead of no such view.
+    fallback: bool = False
     backend: Literal["ours", "package"] = "ours"  # the same numbers; `package` is about twenty times slower
     max_embedded: int = MAX_HEAVY  # heavy atoms; a larger molecule is not embedded
 
@@ -101,7 +103,7 @@ class E3FPView(View):
             out |= {k: self._features(read[k], found) for k, found in zip(group, shells, strict=True)}
         for k in read.keys() - out.keys():
             try:
-                out[k] = self._features(read[k], self._shells(read[k]))
+                out[k] = self._features(read[k], *self._shells(read[k]))
             except ChemError as error:
                 out[k] = ViewError(str(error))
         return [out[k] for k in range(len(records))]
@@ -114,7 +116,7 @@ class E3FPView(View):
         """
         try:
             rows = self._read(record, None)
-            found = self._shells(rows)
+            found, _ = self._shells(rows)
         except ChemError as error:
             raise ViewError(str(error)) from error
         n = len(rows.order)
@@ -143,27 +145,28 @@ class E3FPView(View):
     def _one(self, record: Record, embedded: Features | ViewError | None) -> Features:
         try:
             rows = self._read(record, embedded)
-            return self._features(rows, self._shells(rows))
+            return self._features(rows, *self._shells(rows))
         except ChemError as error:
             raise ViewError(str(error)) from error
 
-    def _features(self, rows: _Rows, found: e3fp.Shells | None) -> Features:
+    def _features(self, rows: _Rows, found: e3fp.Shells | None, lost: str = "") -> Features:
         ids = np.full((rows.rows, self.level + 1), -1, dtype=np.int16 if self.bits <= 1 << 15 else np.int32)
         if found is not None:
             identifiers = e3fp.merge(found, self.bits) if self.merge else found.identifiers
             ids[rows.at] = e3fp.fold(identifiers, self.bits)
-        return {"ids": ids}
+        return Fallback({"ids": ids}, f"without shells: {lost}") if lost else {"ids": ids}
 
-    def _shells(self, rows: _Rows) -> e3fp.Shells | None:
+    def _shells(self, rows: _Rows) -> tuple[e3fp.Shells | None, str]:
+        """Those of a molecule, or none and why."""
         if rows.positions is None:
-            return None
+            return None, rows.lost
         try:
             if self.backend == "package":
-                return e3fp_package.shells(rows.mol, rows.positions, self._settings)
-            return e3fp.shells([rows.mol], [rows.positions], self._settings)[0]
-        except ChemError:
+                return e3fp_package.shells(rows.mol, rows.positions, self._settings), ""
+            return e3fp.shells([rows.mol], [rows.positions], self._settings)[0], ""
+        except ChemError as error:
             if self.fallback:
-                return None
+                return None, str(error)
             raise
 
     def _read(self, record: Record, embedded: Features | ViewError | None) -> _Rows:
@@ -179,9 +182,9 @@ class E3FPView(View):
             return _Rows(rows, order, at, mol, None)
         try:
             positions = self._positions(record, n, embedded)
-        except ChemError:
+        except ChemError as error:
             if self.fallback:
-                return _Rows(rows, order, at, mol, None)
+                return _Rows(rows, order, at, mol, None, str(error))
             raise
         if self.rows == "selfies":  # duplicate shells are named in the order of the atoms, so that order is the string's
             mol, positions = reordered(mol, order.tolist()), positions[order]

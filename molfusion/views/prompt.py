@@ -17,6 +17,7 @@ from molfusion.views.base import Features, View
 from molfusion.views.tokenizer import load_tokenizer
 
 DEFAULT = "Molecule: {molecule}\n{question}\n"
+_DESCRIPTIVE = {"", "Description"}  # tasks whose questions may be cut; one without a name may be
 _SLOTS = re.compile(r"\{(smiles|question)\}")
 
 
@@ -62,7 +63,7 @@ class PromptView(View):
     length: int = 512  # most tokens of prompt and answer together, the molecule's own not counted
     cut: bool = False  # cut longer answers; otherwise learning from one is an error
     smiles_length: int | None = None  # characters of SMILES to show
-    question_length: int | None = None  # characters of question to show
+    question_length: int | None = None  # characters to show of a question that asks for a description, not for a number
     newline: Literal["learned", "as_deepmolm"] = "learned"
 
     stored: ClassVar[bool] = False
@@ -77,7 +78,8 @@ class PromptView(View):
 
     def featurise(self, record: Record) -> Features:
         before, _, after = self.template.partition("{molecule}")
-        parts = [self._ids(self._filled(part, record.smiles, record.prompt)) for part in (before, after)]
+        shown = self.question_length if record.task in _DESCRIPTIVE else None
+        parts = [self._ids(self._filled(part, record.smiles, record.prompt, shown)) for part in (before, after)]
         asked = len(parts[0]) + len(parts[1])
         if asked >= self.length:
             raise PromptError(
@@ -115,18 +117,16 @@ class PromptView(View):
     def example(self, smiles: str, question: str, answer: str) -> str:
         """A question with its answer, to stand before another; its molecule is shown as SMILES."""
         before, _, after = self.template.partition("{molecule}")
-        return self._filled(before + smiles + after, smiles, question) + self.start + answer.strip() + self.end + "\n"
+        whole = self._filled(before + smiles + after, smiles, question, self.question_length)
+        return whole + self.start + answer.strip() + self.end + "\n"
 
     def ids(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Texts as ids [B, L] and mask [B, L]."""
         rows = [np.array(self._ids(text), dtype=np.int64) for text in texts]
         return torch.from_numpy(pad(rows)), length_mask([len(r) for r in rows])
 
-    def _filled(self, part: str, smiles: str, question: str) -> str:
-        values = {
-            "smiles": smiles[: self.smiles_length],
-            "question": (question or self.question)[: self.question_length],
-        }
+    def _filled(self, part: str, smiles: str, question: str, shown: int | None) -> str:
+        values = {"smiles": smiles[: self.smiles_length], "question": (question or self.question)[:shown]}
         return _SLOTS.sub(lambda slot: values[slot[1]], part)
 
     def _ids(self, text: str) -> list[int]:

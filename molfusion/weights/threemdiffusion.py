@@ -121,3 +121,40 @@ def averaged(checkpoint: dict[str, object], source: str = "diffusion") -> dict[s
     if not kept:
         raise ValueError(f"{source}: no `ema` with `ema_model.…`; it holds {', '.join(map(str, checkpoint))}")
     return kept
+
+
+# -- stage 3 as a task: `Generation` of that autoencoder ------------------------------------------------------------
+
+GENERATION_RULES = [
+    *under(DENOISER_RULES, r"model\.", "denoiser."),
+    *under(DENOISER_RULES, r"ema\.ema_model\.", "average.module."),
+    Rule(r"ema\.step", "average.updates"),
+    Rule(r"ema\.(initted|online_model\..+)", None),  # the second is `model` once more
+    Rule(r"decoder\..+", None),  # the autoencoder's own, which this stage does not touch
+    Rule(r"opt\..+|scaler\..+|step", None),
+]
+
+
+def generation(published: dict[str, Tensor], source: str = "diffusion") -> Converted:
+    """Of `LatentDiffusion(compat=True)` but for its autoencoder and towers, from the whole checkpoint, section by section.
+
+    Raises:
+        ValueError: there is no average in it, or it was trained under another schedule or on normalised latents.
+    """
+    averaged({"ema": {k.removeprefix("ema."): v for k, v in published.items() if k.startswith("ema.")}}, source)
+    out = convert(published, GENERATION_RULES, source)
+    out.state["average.updates"] = out.state["average.updates"].reshape(1).float()
+    _check_schedule(published, source)
+    return out
+
+
+def _check_schedule(published: dict[str, Tensor], source: str) -> None:
+    """100 linear steps on latents as they are: the settings that no weight tells."""
+    found = published["model.betas"].float()
+    linear = torch.linspace(1e-3, 0.2, 100)
+    if found.shape != linear.shape or not torch.allclose(found, linear, atol=1e-6):
+        told = f"model.betas are {len(found)} numbers up to {found.max():.4g}"
+        raise ValueError(f"{source}: {told}, expected 100 linear ones up to 0.2")
+    mean, scale = published["model.latent_mean"], published["model.latent_scale"]
+    if mean.float().abs().max() != 0 or scale.float().sub(1).abs().max() != 0:
+        raise ValueError(f"{source}: it was trained on normalised latents (model.latent_scale), which is not supported")

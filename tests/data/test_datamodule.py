@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from molfusion.data import CardError, MoleculeData
+from molfusion.data.balance import SOURCES
 from molfusion.views import ConformerView, FingerprintView, RelationsView, TextView, TokensView
 
 
@@ -144,3 +146,65 @@ def test_larger_molecules_can_be_left_out(card):
     assert "c1ccccc1" not in names
     assert len(small.dropped) - len(whole.dropped) == sum(map(len, whole.records.values())) - len(names)
     assert small.card.digest() != whole.card.digest()
+
+
+def test_questions_by_their_sources(cache):
+    """Of the demo's questions four in seven are of quantum chemistry; a power of 0 asks of both kinds alike."""
+
+    def drawn(**settings):
+        data = ready("demo_questions", views=frozenset(), batch_size=50, **settings)
+        task = {r.id: r.task for r in data.records["train"]}
+        assert set(task.values()) == {"Dipole Moment", "HOMO", "LUMO", "HOMO-LUMO Gap", "LogP", "Molecular Weight",
+                                      "Topological Polar Surface Area"}  # fmt: skip
+        ids = [i for b in data.train_dataloader() for i in b.ids]
+        return ids, sum(SOURCES[task[i]] == "computed" for i in ids) / len(ids)
+
+    plain, share = drawn()
+    assert len(set(plain)) == len(plain)
+    assert share == pytest.approx(3 / 7, abs=0.02)
+    asked, share = drawn(balance=0.0)
+    assert len(set(asked)) < len(asked) == len(plain)
+    assert share == pytest.approx(1 / 2, abs=0.04)
+    for wrong in ({"balance": -1.0}, {"balance": 0.25, "together": True}):
+        with pytest.raises(ValueError, match="balance is"):
+            MoleculeData("demo_questions", **wrong)
+
+
+def test_sizes_by_split():
+    data = ready("demo", views=frozenset(), atoms={"train": [8, 12], "test": [20, 30]})
+    sizes = {split: {Chem.MolFromSmiles(r.smiles).GetNumHeavyAtoms() for r in kept} for split, kept in data.records.items()}
+    assert (min(sizes["train"]), max(sizes["train"])) == (8, 12)
+    assert min(sizes["test"]) == 20
+    assert min(sizes["val"]) < 12 < 20 < max(sizes["val"])
+    assert "heavy atoms, train keeps 8 to 12" in {d.reason.partition(" ")[2] for d in data.dropped}
+
+
+def test_captions_of_one_kind():
+    data = ready("demo", views=frozenset({TextView()}), told={"test": ["formula", "chi"]})
+    told = {split: {f.kind if f.tag != "chi" else "chi" for r in kept for f in r.facts} for split, kept in data.records.items()}
+    assert told["test"] == {"formula", "chi"}
+    assert len(told["train"]) > 5
+    assert all(r.facts and r.text == " ".join(f.text for f in r.facts) for r in data.records["test"])
+    assert {r.scope for r in data.test_dataloader().dataset.records} == {"all", "2d", "chi"}
+
+
+def test_one_task_of_questions():
+    data = ready("demo_questions", views=frozenset(), told={"test": ["LogP", "HOMO"]})
+    assert {r.task for r in data.records["test"]} == {"LogP", "HOMO"}
+    assert len({r.task for r in data.records["train"]}) == 7
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"atoms": {"tset": [1, 2]}}, "there is no split 'tset'; there are train, val, test"),
+     ({"atoms": {"test": [5, 2]}}, r"atoms.test is \[5, 2\]: expected the fewest and the most"),
+     ({"told": {"all": ["x"]}}, "told: there is no split 'all'")],
+)  # fmt: skip
+def test_parts_that_make_no_sense(settings, message):
+    with pytest.raises(CardError, match=message):
+        MoleculeData("demo", **settings)
+
+
+def test_a_part_without_anybody():
+    with pytest.raises(CardError, match=r"no training molecule is left: \d+ × 'nothing told of colour'"):
+        ready("demo", views=frozenset(), told={"train": ["colour"], "val": ["colour"], "test": ["colour"]})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from molfusion.batch import Geometry, Record
 from molfusion.chem.conformer import embed
@@ -140,6 +141,28 @@ def test_progress_reaches_the_end(tmp_path):
 def test_isolated_gives_each_index_once():
     found = sorted((o.index, o.value) for o in isolated(lambda xs: [x * x for x in xs], list(range(100)), workers=3, timeout=10))
     assert found == [(i, i * i) for i in range(100)]
+
+
+@pytest.mark.parametrize("group", [1, 16])
+def test_what_raises_is_reported_and_costs_no_worker(group):
+    def halves(items):
+        if any(x % 10 == 3 for x in items):
+            raise ValueError("unlucky")
+        return [(x / 2, os.getpid()) for x in items]
+
+    found = {o.index: o for o in isolated(halves, list(range(100)), workers=2, timeout=10, group=group)}
+    assert {i for i, o in found.items() if o.status == "raised"} == set(range(3, 100, 10))
+    assert found[13].value == "ValueError: unlucky"
+    done = [o.value for o in found.values() if o.status == "done"]
+    assert sorted(x for x, _ in done) == [x / 2 for x in range(100) if x % 10 != 3]
+    assert len({pid for _, pid in done}) <= 2, "no worker was replaced"
+
+
+def test_a_function_that_always_raises_ends():
+    def broken(items):
+        raise KeyError("x")
+
+    assert [o.status for o in isolated(broken, list(range(500)), workers=2, timeout=10)] == ["raised"] * 500
 
 
 def test_groups_are_as_isolated_as_single_items():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from molfusion.data.balance import shares
 from molfusion.data.sampler import BatchOrder, ResumableLoader
 
 
@@ -159,3 +160,57 @@ def test_two_lengths_are_exact_on_every_rank():
     whole = [sorted(i for i, _ in b) for b in BatchOrder(640, 16, **both)]
     orders = [BatchOrder(640, 4, rank=r, world=4, **both) for r in range(4)]
     assert [sorted(i for part in parts for i, _ in part) for parts in zip(*orders, strict=True)] == whole
+
+
+# -- draws from sources ------------------------------------------------------------------------------
+
+
+def test_shares_by_hand():
+    """256, 16 and 1 questions weigh 4, 2 and 1 under a power of a quarter."""
+    assert shares([256, 16, 1], 0.25).tolist() == pytest.approx([4 / 7, 2 / 7, 1 / 7])
+    assert shares([256, 16, 1], 0.0).tolist() == pytest.approx([1 / 3] * 3)
+    assert shares([3, 1], 1.0).tolist() == [0.75, 0.25]
+
+
+NAMES = ["many"] * 256 + ["some"] * 16 + ["one"]
+
+
+def balanced(rank=0, world=1, batch=8, **settings):
+    return BatchOrder(273, batch, seed=4, rank=rank, world=world, sources=NAMES, balance=0.25, **settings)
+
+
+def test_sources_come_by_their_shares_and_their_records_alike():
+    order, drawn = balanced(), []
+    for epoch in range(60):
+        order.set_epoch(epoch)
+        drawn += flat(order)
+    counts = np.bincount(drawn, minlength=273)
+    assert len(drawn) == 60 * 272  # what fills no batch is left out
+    found = [sum(counts[i] for i, n in enumerate(NAMES) if n == name) / len(drawn) for name in ("many", "some", "one")]
+    assert found == pytest.approx([4 / 7, 2 / 7, 1 / 7], abs=0.012)  # three standard errors
+    expected = len(drawn) * (2 / 7) / 16
+    assert counts[256:272] == pytest.approx(np.full(16, expected), abs=5 * expected**0.5)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS[:273]])
+def test_ranks_share_the_draws_of_one_process(lengths):
+    for epoch in range(2):
+        whole, parts = balanced(batch=16, lengths=lengths), [balanced(r, 4, 4, lengths=lengths) for r in range(4)]
+        for order in (whole, *parts):
+            order.set_epoch(epoch)
+        assert [len(list(p)) for p in parts] == [len(whole)] * 4
+        steps = zip(*parts, strict=True)
+        assert [sorted(i for b in step for i, _ in b) for step in steps] == [sorted(i for i, _ in b) for b in whole]
+
+
+def test_draws_are_those_of_seed_and_epoch_and_evaluation_keeps_order():
+    first, again = balanced(), balanced()
+    assert list(first) == list(again)
+    again.set_epoch(1)
+    assert flat(first) != flat(again)
+    resumed = balanced()
+    resumed.start = 5
+    assert list(resumed) == list(first)[5:]
+    assert flat(balanced(shuffle=False)) == list(range(273))
+    with pytest.raises(ValueError, match="neither keep groups together nor cap pairs"):
+        balanced(groups=NAMES)

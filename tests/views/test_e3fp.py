@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from molfusion.batch import Geometry, Record
 from molfusion.chem.parse import canonical, parse
+from molfusion.data.prepare import prepare
+from molfusion.data.store import ViewStore, ledger_table
 from molfusion.views import ViewError
 from molfusion.views.conformer import EmbeddingView
 from molfusion.views.e3fp import E3FPView
@@ -150,6 +154,25 @@ def test_a_fallback_where_it_is_asked_for(smiles, rows):
         E3FPView(rows=rows).featurise(made)
     if rows == "atoms":
         assert E3FPView(fallback=True).featurise(made)["ids"].tolist() == [[-1] * 4] * 2
+
+
+def test_the_ledger_says_why_a_molecule_has_no_shell(tmp_path):
+    view = E3FPView(fallback=True)
+    dative, fine = record("[NH3]->[Pt]", np.zeros((2, 3))), record("CCO", ETHANOL)
+    broken = record("CCN", [[np.nan, 0, 0], [1, 0, 0], [2, 0, 0]])
+    unembedded = record("C[C@H]1[C@@H]2[C@H]1[C@H]2C")
+    records = [replace(r, id=name) for r, name in ((dative, "dative"), (fine, "fine"), (broken, "nan"), (unembedded, "none"))]
+    prepare(records, [view], tmp_path, workers=1)
+    store = ViewStore(tmp_path, view)
+    assert store.outcome(fine) == ("ok", "")
+    for molecule, why in ((dative, "not DATIVE"), (broken, "not a finite number"), (unembedded, "no conformer")):
+        status, reason = store.outcome(molecule)
+        assert status == "fell_back"
+        assert why in reason
+        assert (store.get(molecule)["ids"] == -1).all()
+        assert len(store.get(molecule)["ids"]) == parse(molecule.smiles).GetNumAtoms()
+    assert {row["id"] for row in ledger_table([store], {view.key(r) for r in records})} == {"dative", "nan", "none"}
+    assert not view.members(dative).any()
 
 
 def test_coordinates_of_too_few_atoms():

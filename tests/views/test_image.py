@@ -9,8 +9,10 @@ from PIL import Image
 from molfusion.batch import Record
 from molfusion.chem.corrupt import Corruption
 from molfusion.chem.image import Style
+from molfusion.data import MoleculeData
 from molfusion.data.store import Entry, ViewStore
-from molfusion.views import ViewError
+from molfusion.views import ConformerView, ViewError
+from molfusion.views.e3fp import E3FPView
 from molfusion.views.image import ImageView, tile_grid
 
 
@@ -184,3 +186,39 @@ def test_an_empty_drawing(monkeypatch):
 def test_no_small_drawing_is_taken_for_empty():
     for smiles in ("C", "[H+]", "[He]", "*"):
         ImageView(1024, 1024).featurise(record(smiles))
+
+
+# -- bonds out of the page, and what else a molecule shows -------------------------------------------
+
+
+def pixels(smiles, **settings):
+    view = ImageView(300, 300, **settings)
+    return view.collate([view.featurise(record(smiles))]).pixels[0]
+
+
+def test_wedges_and_hashes():
+    """A solid wedge has more ink than the bond without stereo; in the mirror it is hashed, which has less than solid."""
+    flat, one, other = ((pixels(s) < 128).sum().item() for s in ("CC(F)Cl", "C[C@H](F)Cl", "C[C@@H](F)Cl"))
+    assert min(one, other) > flat
+    assert one != other
+
+
+def test_harm_done_to_drawings_leaves_conformer_and_fingerprint_untouched(card):
+    """One encoder reads all three; whatever is done to the image, the rest of the batch is the same bytes."""
+    harms = [
+        {}, {"corruption": Corruption(blur=2.0, noise=0.2, jpeg=10)}, {"style": Style("acs1996", 4.0, 30.0, True)},
+        {"width": 50}, {"tiling": "whole", "whole": 32},
+    ]  # fmt: skip
+    atoms, shells, seen, rest = ConformerView(), E3FPView(), [], []
+    for harm in harms:
+        image = ImageView(**{"width": 64, "height": 64, **harm})
+        data = MoleculeData(str(card), frozenset({image, atoms, shells}), batch_size=8)
+        data.prepare_data()
+        data.setup()
+        batch = next(iter(data.val_dataloader()))
+        seen.append(batch[image].pixels)
+        rest.append((batch.ids, batch[atoms].positions, batch[atoms].numbers, batch[shells].ids))
+    for ids, *arrays in rest[1:]:
+        assert ids == rest[0][0]
+        assert all(torch.equal(a, b) for a, b in zip(arrays, rest[0][1:], strict=True))
+    assert not any(a.shape == seen[0].shape and torch.equal(a, seen[0]) for a in seen[1:])

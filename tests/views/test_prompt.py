@@ -21,6 +21,12 @@ def test_parts():
     assert row["length"] == sum(len(row[k]) for k in ("before", "after", "answer"))
 
 
+@pytest.mark.parametrize(("task", "shown"), [("Description", "Weight"), ("", "Weight"), ("LogP", "Weight of it?")])
+def test_only_descriptive_questions_are_cut(task, shown):
+    view = PromptView(TOKENIZER, "{molecule}{question}", question_length=6)
+    assert decoded(view.featurise(Record("a", "C", "", prompt="Weight of it?", task=task))["after"]) == shown
+
+
 def test_braces_in_a_question_are_left_alone():
     view = PromptView(TOKENIZER, "{molecule}{question}")
     assert decoded(view.featurise(Record("a", "C", "", prompt="{smiles} {x}"))["after"]) == "{smiles} {x}"

@@ -1,0 +1,54 @@
+"""Which records of a split take part, and how much of their captions: settings of an experiment, not of a data set."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from molfusion.batch import Record
+from molfusion.chem.parse import parse
+from molfusion.data.files import CardError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Limits by split; a split without one keeps all.
+
+    Args:
+        atoms: fewest and most heavy atoms of a molecule.
+        told: kinds or tags of facts that captions keep, and tasks of questions to keep.
+
+    Raises:
+        CardError: a split that does not exist, or not two numbers in order.
+    """
+
+    atoms: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    told: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, given in (("atoms", self.atoms), ("told", self.told)):
+            if unknown := sorted(set(given) - set(SPLITS)):
+                raise CardError(f"{name}: there is no split {unknown[0]!r}; there are {', '.join(SPLITS)}")
+        for split, limits in self.atoms.items():
+            if len(limits) != 2 or not 0 <= limits[0] <= limits[1]:
+                raise CardError(f"atoms.{split} is {list(limits)}: expected the fewest and the most heavy atoms, as [30, 50]")
+
+    def of(self, record: Record) -> Record | str:
+        """The record, perhaps with less of its text, or why it does not take part."""
+        limits, kinds = self.atoms.get(record.split), self.told.get(record.split)
+        if limits is not None and not limits[0] <= (n := _heavy(record.smiles)) <= limits[1]:
+            return f"{n} heavy atoms, {record.split} keeps {limits[0]} to {limits[1]}"
+        if kinds is None or record.task in kinds:
+            return record
+        facts = tuple(f for f in record.facts if f.kind in kinds or f.tag in kinds)
+        if not facts:
+            return f"nothing told of {', '.join(kinds)}"
+        return replace(record, facts=facts, text=" ".join(f.text for f in facts))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _heavy(smiles: str) -> int:
+    return int(parse(smiles).GetNumHeavyAtoms())
