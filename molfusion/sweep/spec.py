@@ -62,6 +62,7 @@ def _load(file: Path, stack: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(spec, dict):
         raise ConfigError(f"{file}: expected a mapping of keys")
+    spec = {str(key): value for key, value in spec.items()}
     base = spec.pop("extends", None)
     if base is not None:
         path = find(str(base), file.parent)
