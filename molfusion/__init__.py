@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from molfusion.language import LanguageModel
     from molfusion.strategies import CrossAttentionFusion, LatentDiffusion, QFormerCaptioning, QFormerProjection, RelationBlending
     from molfusion.tasks import Captioning, Generation, Pretraining, Property, Retrieval
+    from molfusion.trained import Trained, load
 
 _HOME = {
     "MoleculeBatch": "batch", "Record": "batch", "Tokens": "batch",
@@ -26,6 +27,7 @@ _HOME = {
     "QFormerCaptioning": "strategies", "QFormerProjection": "strategies", "RelationBlending": "strategies",
     "Generation": "tasks", "LatentDiffusion": "strategies",
     "Pretraining": "tasks", "Property": "tasks", "Retrieval": "tasks",
+    "Trained": "trained", "load": "trained",
 }  # fmt: skip
 
 __all__ = [
@@ -52,7 +54,9 @@ __all__ = [
     "Retrieval",
     "TextEncoder",
     "Tokens",
+    "Trained",
     "UniMol",
+    "load",
     "load_card",
     "restore",
 ]

@@ -15,6 +15,9 @@ COMMANDS = {
     "prepare": ("molfusion.commands.prepare:main", "featurise a card for a config, resumably"),
     "sweep": ("molfusion.commands.sweep:main", "run a side-by-side or an ablation, and report"),
     "report": ("molfusion.commands.report:main", "write the report of a sweep's folder"),
+    "embed": ("molfusion.commands.embed:main", "write a vector for every molecule of a card, or for SMILES and texts"),
+    "retrieve": ("molfusion.commands.retrieve:main", "find the molecules nearest to a text, and the texts nearest to a molecule"),
+    "caption": ("molfusion.commands.caption:main", "write what a run of Captioning says of molecules"),
     "generate": ("molfusion.commands.generate:main", "make molecules for a text with a run of Generation"),
     "explain": ("molfusion.commands.explain:main", "draw which atoms and parts of the picture a run's answers rest on"),
     "export": ("molfusion.commands.export:main", "write the trained encoders of a run as config fragments"),
@@ -22,10 +25,14 @@ COMMANDS = {
     "import": ("molfusion.commands.import_weights:main", "turn published weights into an encoder that a config can name"),
     "cards": ("molfusion.commands.cards:main", "list, inspect, audit, compare, fetch, convert and make data cards"),
     "rescore": ("molfusion.commands.rescore:main", "score generated texts again, under another tokenizer"),
+    "annotate": ("molfusion.commands.annotate:main", "make a blinded sheet for human rating, and read the ratings back"),
 }
 
 
-_WITH_OVERRIDES = {"explain", "fit", "validate", "test", "predict", "prepare", "sweep", "export", "import"}
+_WITH_OVERRIDES = {
+    "explain", "fit", "validate", "test", "predict", "prepare", "sweep", "export", "import", "embed", "retrieve", "caption",
+}  # fmt: skip
+_WITH_STRINGS = {"embed", "retrieve", "caption"}  # a SMILES may have an equals sign in it
 _OVERRIDES = "Any key of the config can be set after all files: --data.batch_size 32 or data.batch_size=32."
 
 
@@ -45,6 +52,7 @@ def parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         command = sub.add_parser(name, help=line, description=about, epilog=epilog, allow_abbrev=False)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         _ADD[name](command)
+        command.set_defaults(strings=name in _WITH_STRINGS)
         commands[name] = command
     return top, commands
 
@@ -129,6 +137,51 @@ def _add_generate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
 
 
+def _add_trained(command: argparse.ArgumentParser, of: str) -> None:
+    command.add_argument("--run", required=True, metavar="FOLDER", help=of)
+    command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
+    command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
+    command.epilog = (
+        "On the CPU in float32, unless --trainer.accelerator gpu --trainer.precision bf16-mixed. --data.card CARD is a card or "
+        "a plain file of molecules (.smi, .csv, .sdf, .parquet), by default what the run was trained on; --data.batch_size N."
+    )
+
+
+def _add_embed(command: argparse.ArgumentParser) -> None:
+    command.add_argument("smiles", nargs="*", metavar="SMILES", help="instead of --data.card")
+    _add_trained(command, "of a run; or an encoder.yaml or text.yaml that a run exported")
+    command.add_argument("--text", action="append", default=[], metavar="TEXT", help="also a text, where there is a text side")
+    command.add_argument("--texts", action="append", default=[], metavar="FILE", help="texts from a file, one a line")
+    command.add_argument("--out", metavar="FILE", help=".csv or .parquet; by default embedded.parquet in the run's folder")
+
+
+def _add_retrieve(command: argparse.ArgumentParser) -> None:
+    command.add_argument("queries", nargs="*", metavar="QUERY", help="a text (molecules are found) or a SMILES (texts are found)")
+    _add_trained(command, "of a run of Retrieval")
+    command.add_argument("-k", type=int, default=10, help="how many of each; by default 10")
+    command.add_argument("--queries", dest="file", action="append", default=[], metavar="FILE", help="from a file, one a line")
+    command.add_argument("--among", metavar="CARD", help="a card or a plain file to search; by default all of the run's")
+    command.add_argument(
+        "--as", dest="read_as", choices=["auto", "text", "smiles"], default="auto", help="what queries are; told by themselves"
+    )
+    command.add_argument(
+        "--rerank", type=int, default=0, metavar="N", help="order the best N by the matching head too (a QFormer has one)"
+    )
+    command.add_argument(
+        "--out", metavar="FILE",
+        help=".csv or .parquet, by default retrieved.parquet in the run's folder; the molecules found are drawn beside it",
+    )  # fmt: skip
+
+
+def _add_caption(command: argparse.ArgumentParser) -> None:
+    command.add_argument("smiles", nargs="*", metavar="SMILES", help="instead of --data.card")
+    _add_trained(command, "of a run of Captioning")
+    command.add_argument(
+        "--prompt", metavar="TEXT", help="a question, instead of the run's own; with {molecule} in it, the whole prompt"
+    )
+    command.add_argument("--out", metavar="FILE", help=".csv or .parquet; by default captions.parquet in the run's folder")
+
+
 def _add_explain(command: argparse.ArgumentParser) -> None:
     command.add_argument("run", metavar="RUN", help="the run's folder; its model must read E3FP tokens")
     command.add_argument("--id", action="append", default=[], metavar="ID", help="of a molecule; by default the first ones")
@@ -183,6 +236,20 @@ def _add_rescore(command: argparse.ArgumentParser) -> None:
     command.add_argument("--truncation", type=int, metavar="N", help="look at the first N pieces of a text; by default at all")
 
 
+def _add_annotate(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "folders", nargs="*", metavar="FOLDER", help="of runs to rate, or of a sweep's table; with --import of the sweep"
+    )
+    command.add_argument("--out", metavar="FILE", help="the sheet, .csv; its key goes beside it, as .key.json")
+    command.add_argument("-n", "--count", type=int, default=50, metavar="N", help="molecules, each of every run; by default 50")
+    command.add_argument("--seed", type=int, default=0, help="of the choice and of the order")
+    command.add_argument("--with-reference", action="store_true", help="show the right answer too")
+    command.add_argument(
+        "--import", dest="sheets", action="append", default=[], metavar="FILE", help="a rated sheet; one an annotator"
+    )
+    command.add_argument("--key", metavar="FILE", help="of the sheets, where it is not beside the first")
+
+
 def _add_vocabulary(command: argparse.ArgumentParser) -> None:
     command.add_argument("card", metavar="CARD", help="a card's name or file; its training molecules are counted")
     command.add_argument(
@@ -204,6 +271,7 @@ def _add_vocabulary(command: argparse.ArgumentParser) -> None:
 _ADD = {
     "fit": _add_run, "validate": _add_run, "test": _add_test, "predict": _add_predict, "prepare": _add_prepare,
     "sweep": _add_sweep, "report": _add_report, "export": _add_export, "explain": _add_explain,
+    "embed": _add_embed, "retrieve": _add_retrieve, "caption": _add_caption, "annotate": _add_annotate,
     "generate": _add_generate, "cards": _add_cards, "rescore": _add_rescore, "vocabulary": _add_vocabulary,
     "import": _add_import,
 }  # fmt: skip
@@ -218,16 +286,19 @@ def split_overrides(command: argparse.ArgumentParser, words: Sequence[str]) -> t
     known: list[str] = []
     overrides: list[str] = []
     rest = list(words)
+    strings = bool(command.get_default("strings"))
     while rest:
         word = rest.pop(0)
         option = word.partition("=")[0]
         action = command._option_string_actions.get(option)
+        if word == "--" and strings:
+            return [*known, word, *rest], overrides
         if action is not None or word == "--":
             known.append(word)
             if action is not None and action.nargs != 0 and "=" not in word and rest:
                 known.append(rest.pop(0))
         elif not word.startswith("-"):
-            (overrides if "=" in word else known).append(word)
+            (overrides if "=" in word and not strings else known).append(word)
         elif "=" in word:
             overrides.append(word[2:])
         elif rest and not rest[0].startswith("--"):

@@ -36,7 +36,8 @@ def reliance(run: Run, hows: Sequence[How] = HOWS, checkpoint: str = "best") -> 
         for how in hows:
             built.data.borrowed = {view: how}
             found[name][how] = run.score(built, "test", path)
-            rows += [{"view": name, "how": how, **row} for row in built.task.observed["test"]]
+            kept = ({k: v for k, v in row.items() if k != "vector"} for row in built.task.observed["test"])
+            rows += [{"view": name, "how": how, **row} for row in kept]
     if built.trainer.is_global_zero:
         if rows:
             write_rows(rows, run.folder / ROWS)

@@ -16,6 +16,7 @@ def main(arguments: argparse.Namespace) -> int:
 
         print(yaml.safe_dump(config.tree, sort_keys=False, allow_unicode=True), end="")
         return 0
+    from molfusion.commands.shown import watching
     from molfusion.nn.ranks import first_rank
     from molfusion.progress import bars, print_metrics
     from molfusion.reliance import reliance
@@ -32,7 +33,9 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"\n{folder}: metrics.json, predictions.parquet, log.csv, encoder.yaml")
     elif arguments.command == "predict":
         out = Path(arguments.out) if arguments.out else folder / "predicted.parquet"
-        write_rows(run.predict(arguments.ckpt_path or "best"), out)
+        with watching() as progress:
+            rows = run.predict(arguments.ckpt_path or "best", progress)
+        write_rows(rows, out)
         print(out)
     else:
         split = "val" if arguments.command == "validate" else "test"

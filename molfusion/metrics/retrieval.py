@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 KS = (1, 5, 10, 20)
+FIRST = 5  # candidates of a query that are kept by name, to be shown
 # Cosines of equal inputs differ by float32 noise from batch to batch; closer than this is a tie.
 TIE = 2e-6
 
@@ -93,6 +94,7 @@ class Scored(NamedTuple):
     pool: str  # all | pool | rerank
     queries: NDArray[np.int64]  # rows of the score matrix
     ranks: Ranks
+    first: NDArray[np.int64] | None = None  # [queries, up to FIRST] candidates, the best first
 
 
 def both_directions(scores: NDArray[Any], pools: Sequence[str]) -> list[Scored]:
@@ -100,7 +102,8 @@ def both_directions(scores: NDArray[Any], pools: Sequence[str]) -> list[Scored]:
     out = []
     every = np.arange(len(scores))
     for direction, matrix in (("m2t", scores), ("t2m", scores.T)):
-        out.append(Scored(direction, "all", every, ranks(matrix, every)))
+        first = np.argsort(-np.asarray(matrix), axis=1, kind="stable")[:, :FIRST]
+        out.append(Scored(direction, "all", every, ranks(matrix, every), first))
         queries, within = within_pools(matrix, pools)
         if len(queries):
             out.append(Scored(direction, "pool", queries, within))
@@ -124,7 +127,7 @@ def named(found: Sequence[Scored], scope: str) -> dict[str, float]:
 
 
 def rows(found: Sequence[Scored], ids: Sequence[str], groups: Sequence[str], scope: str) -> list[dict[str, Any]]:
-    """One row a query: what a paired test between two runs needs."""
+    """One row a query: what a paired test between two runs needs; of the whole pool also who came first (`found`)."""
     return [
         {
             "id": ids[query],
@@ -135,9 +138,10 @@ def rows(found: Sequence[Scored], ids: Sequence[str], groups: Sequence[str], sco
             "better": int(better),
             "tied": int(tied),
             "candidates": int(size),
+            "found": None if s.first is None or scope != "all" else [ids[i] for i in s.first[at]],
         }
         for s in found
-        for query, better, tied, size in zip(s.queries, *s.ranks, strict=True)
+        for at, (query, better, tied, size) in enumerate(zip(s.queries, *s.ranks, strict=True))
     ]
 
 

@@ -13,7 +13,7 @@ from molfusion.paths import atomic
 
 @dataclass
 class Grid:
-    """Rows of cells under columns, with a note and perhaps a figure."""
+    """Rows of cells under columns, with a note and perhaps a figure, or (without rows) markup of its own."""
 
     title: str
     columns: list[str]
@@ -21,6 +21,7 @@ class Grid:
     note: str = ""
     figure: Markup = field(default_factory=Markup)
     emphasis: list[bool] = field(default_factory=list)  # rows of fusions
+    body: Markup = field(default_factory=Markup)
 
 
 def as_markdown(grid: Grid) -> str:

@@ -9,8 +9,9 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
+from molfusion.report.by_molecule import by_molecule
 from molfusion.report.grid import Grid
-from molfusion.report.results import Row, Table, by_molecule
+from molfusion.report.results import Row, Table
 from molfusion.report.statistics import Interval, Matrix, bootstrap, matrix
 
 LEVEL = 0.05
@@ -95,9 +96,9 @@ def which_differ(table: Table, metric: str = "score") -> Grid:
         verdicts[pair.other][_MIRRORED[said]].append(pair.row)
     rows = [[label, *("; ".join(said[v]) or "–" for v in _VERDICTS)] for label, said in verdicts.items()]
     note = (
-        f"By `{metric}`: {len(found)} pairs, the same molecules and seeds. A pair differs where a sign-flip test over molecules"
-        f" (whole groups; Holm-corrected for the {len(found)} pairs, level {LEVEL}) and the 95 % interval over molecules and"
-        " seeds both say so."
+        f"By `{metric}`: {len(found)} pair{'s' * (len(found) > 1)}, the same molecules and seeds. A pair differs where a"
+        f" sign-flip test over molecules (whole groups; Holm-corrected for {len(found)}, level {LEVEL}) and the 95 % interval"
+        " over molecules and seeds both say so."
     )
     emphasis = [bool(r.parts) for r in table.rows if r.results]
     return Grid("Which rows differ", ["", *(_HEADS[v] for v in _VERDICTS)], rows if found else [], note, emphasis=emphasis)

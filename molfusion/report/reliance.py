@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from molfusion.report.by_molecule import by_molecule
 from molfusion.report.grid import Grid
-from molfusion.report.results import Row, Table, by_molecule
+from molfusion.report.results import Row, Table
 from molfusion.report.statistics import Interval, bootstrap, matrix
 
 _SAID = {"better": "used", "worse": "harmful: better without it", "not distinguishable": "not used, as far as can be told"}

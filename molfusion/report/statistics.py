@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molfusion.metrics.retrieval import wilson
-from molfusion.report.results import Row, Table, by_molecule
+from molfusion.report.by_molecule import by_molecule
+from molfusion.report.results import Row, Table
 
 _RESAMPLES = 2000
 Matrix = NDArray[np.float64]

@@ -21,6 +21,7 @@ class Row:
     label: str
     spec: Mapping[str, Any]
     axis: tuple[tuple[str, Any], ...]
+    base: str = ""  # the label without the point
 
 
 def rows(file: Path, name: str, table: Mapping[str, Any], earlier: Mapping[str, Specs]) -> Iterator[Row]:
@@ -54,8 +55,13 @@ def rows(file: Path, name: str, table: Mapping[str, Any], earlier: Mapping[str, 
     for label, spec in (specs or {"": {}}).items():
         for values in itertools.product(*axes.values()):
             point = tuple(zip(axes, values, strict=True))
-            marks = [f"{key.rpartition('.')[2]}={_short(value)}" for key, value in point]
-            yield Row(_marked(label, marks) or name, _at(spec, name, specs, marks), point)
+            marks = [mark(key, value) for key, value in point]
+            yield Row(_marked(label, marks) or name, _at(spec, name, specs, marks), point, label)
+
+
+def mark(key: str, value: Any) -> str:
+    """One coordinate of a point, as it stands in a label."""
+    return f"{key.rpartition('.')[2]}={short(value)}"
 
 
 def needed_rows(spec: Mapping[str, Any]) -> dict[str, str]:
@@ -86,5 +92,6 @@ def _at(spec: Mapping[str, Any], name: str, specs: Specs, marks: Sequence[str]) 
     return out
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value of an axis in few words: of a config file its name."""
     return Path(value).stem if isinstance(value, str) and value.endswith(".yaml") else str(value)

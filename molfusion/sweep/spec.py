@@ -55,14 +55,14 @@ def find(name: str, folder: Path = Path()) -> Path:
 def _load(file: Path, stack: tuple[Path, ...]) -> dict[str, Any]:
     """One file over its base; `null` takes away what the base has."""
     try:
-        spec = yaml.safe_load(file.read_text())
+        found = yaml.safe_load(file.read_text())
     except FileNotFoundError as error:
         raise ConfigError(f"no such sweep: {file}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(spec, dict):
+    if not isinstance(found, dict):
         raise ConfigError(f"{file}: expected a mapping of keys")
-    spec = {str(key): value for key, value in spec.items()}
+    spec: dict[str, Any] = {str(key): value for key, value in found.items()}
     base = spec.pop("extends", None)
     if base is not None:
         path = find(str(base), file.parent)

@@ -129,11 +129,12 @@ class Generation(Task):
             clean = latent if self.standard is None else self.standard(latent)
             many = None if context is None else context.repeat(_DRAWS, 1)
             loss = self.diffusion.loss(self.average.module, clean.repeat(_DRAWS, 1), many)
-        seen: dict[str, Any] = {"size": len(batch), "loss": loss.item(), "asked": []}
+        seen: dict[str, Any] = {"size": len(batch), "loss": loss.item(), "asked": [], "prompts": {}}
         if self._generates():
             rows = [i for i, scope in enumerate(batch.scopes) if scope == "all"]
             made = self.generate(None if context is None else context[rows], len(rows), self.samples, len(self._observed))
             seen["asked"] = [Asked(batch.ids[i], batch.groups[i], batch.smiles[i], s) for i, s in zip(rows, made, strict=True)]
+            seen["prompts"] = {batch.ids[i]: batch.texts[i] for i in rows}
         return seen
 
     def _generates(self) -> bool:
@@ -147,7 +148,8 @@ class Generation(Task):
             return {"loss": loss, "score": -loss}, []
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         metrics, rows = scores(list(asked.values()), inchikeys([r.smiles for r in data.records["train"]]))
-        return {"loss": loss, **metrics}, rows
+        prompts = {key: text for batch in observed for key, text in batch["prompts"].items()}
+        return {"loss": loss, **metrics}, [{**row, "prompt": prompts[row["id"]]} for row in rows]
 
     def exports(self) -> dict[str, Encoder]:
         given = self.encoder.encoder if self._wrapped else self.encoder

@@ -119,6 +119,8 @@ class Retrieval(Task):
             "groups": batch.groups,
             "scopes": batch.scopes,
             "pools": batch.pools,
+            "smiles": batch.smiles,
+            "captions": batch.texts,
             "molecules": self.towers.embed_molecules(batch).cpu(),
             "texts": self.towers.embed_texts(batch).cpu(),
         }
@@ -144,7 +146,10 @@ class Retrieval(Task):
                 scored += self._reranked(pairs, scores)
                 found["rerank/candidates"] = float(min(self.rerank, len(pairs)))
             found |= metrics.named(scored, scope)
-            rows += metrics.rows(scored, [p.id for p in pairs], [p.group for p in pairs], scope)
+            named = metrics.rows(scored, [p.id for p in pairs], [p.group for p in pairs], scope)
+            if scope == "all" and split == "test":
+                _describe(named, {p.id: p for p in pairs})
+            rows += named
         return found, rows
 
     def _reranked(self, pairs: list[_Pair], scores: NDArray[Any]) -> list[metrics.Scored]:
@@ -175,11 +180,25 @@ class _Pair(NamedTuple):
     molecule: Tensor  # [Q, P]
     text: Tensor  # [P]
     item: Any  # for the matching head
+    smiles: str
+    caption: str
+
+
+def _describe(rows: list[dict[str, Any]], pairs: dict[str, _Pair]) -> None:
+    """To each query over the whole split: `smiles` and `caption`, and as `vector` its place in the shared space [P] (of a
+    molecule with several, their mean).
+    """
+    for row in rows:
+        if row["pool"] == "all":
+            pair = pairs[row["id"]]
+            vector = (pair.molecule.mean(0) if row["direction"] == "m2t" else pair.text).float()
+            row |= {"smiles": pair.smiles, "caption": pair.caption, "vector": vector.numpy()}
 
 
 def _by_scope(observed: list[dict[str, Any]]) -> dict[str, list[_Pair]]:
     """Pairs of each scope, every record once (ranks repeat one to keep step)."""
     found: dict[str, dict[str, _Pair]] = {}
-    for scope, *fields in named_rows(observed, ["scopes", "ids", "groups", "pools", "molecules", "texts", "items"]):
+    names = ["scopes", "ids", "groups", "pools", "molecules", "texts", "items", "smiles", "captions"]
+    for scope, *fields in named_rows(observed, names):
         found.setdefault(scope, {})[fields[0]] = _Pair(*fields)
     return {scope: list(pairs.values()) for scope, pairs in found.items()}

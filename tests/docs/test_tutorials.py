@@ -87,6 +87,24 @@ def test_predictions(here, capsys):
     assert all(float(rows[name]["gap"]) and not rows[name]["problem"] for name in ("ethanol", "benzene", "acetone"))
 
 
+def test_after_training(here, capsys):
+    follow("tutorials/after_training", capsys)
+    rows = pq.read_table(here / "vectors.parquet").to_pylist()
+    assert [(r["id"], r["vector"] is None) for r in rows] == [
+        ("ethanol", False), ("benzene", False), ("acetone", False), ("typo", True), ("1", False)
+    ]  # fmt: skip
+    assert "<svg" in (here / "found-1.svg").read_text()
+    with (here / "captions.csv").open() as file:
+        assert [bool(row["problem"]) for row in csv.DictReader(file)] == [False, False, False, True]
+
+
+def test_rating(here, capsys):
+    follow("tutorials/rating", capsys)
+    page = (here / "runs" / "told" / "report.html").read_text()
+    assert "Rated by people" in page
+    assert "rated more than once" in page
+
+
 def test_encoder(here, capsys):
     follow("extending/encoder", capsys)
     _holds(import_module("mylab.reader").Reader)

@@ -88,7 +88,9 @@ def test_names_and_rows():
     assert len(table) == 2 * (4 + 2)
     assert table[0] == {
         "id": "w", "group": "g", "scope": "all", "direction": "m2t", "pool": "all", "better": 0, "tied": 0, "candidates": 4,
+        "found": ["w", "x", "y", "z"],
     }  # fmt: skip
+    assert [row["found"] for row in table if row["pool"] == "pool"] == [None] * 4
 
 
 def test_wilson():

@@ -1,6 +1,7 @@
 """The report as a browser shows it, after its script has run."""
 
 import html
+import json
 import shutil
 import subprocess
 
@@ -36,10 +37,10 @@ def test_in_a_browser(made, page, tmp_path):
     assert all(len(t) > 1 for t in found.tables[:-1])
     # The same page with one cell unescaped is caught: the check can fail.
     text = (made / "report.html").read_text()
-    cell = "<td>" + html.escape(SCRIPT).replace("&#x27;", "&#39;")
+    cell = '<th scope="row">' + html.escape(SCRIPT).replace("&#x27;", "&#39;")
     assert cell in text
     careless = tmp_path / "careless.html"
-    careless.write_text(text.replace(cell, f"<td>{SCRIPT}", 1))
+    careless.write_text(text.replace(cell, f'<th scope="row">{SCRIPT}', 1))
     assert owned(dumped(careless))
 
 
@@ -54,3 +55,36 @@ def test_a_click_sorts(made, page, tmp_path):
     numbers = [float(row[3].split()[0]) for row in after[1:] if row[3] != "n/a"]
     assert numbers == sorted(numbers, reverse=True)
     assert [row[3] for row in after[-2:]] == ["n/a", "n/a"]  # what has no number comes last
+
+
+MEASURE = """<script>
+const wide = [...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, .plot, .away, svg")
+  && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName);
+const focused = document.querySelector(".skip"); focused.focus();
+parent.document.title = JSON.stringify({window: innerWidth, page: document.documentElement.scrollWidth, wide,
+  scrolls: [...document.querySelectorAll(".scroll")].filter(e => e.scrollWidth > e.clientWidth).length,
+  skip: focused.getBoundingClientRect().left});
+</script></body>"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_does_not_scroll_sideways(made, tmp_path, width):
+    path = tmp_path / "measured.html"
+    # In a frame: a window of its own does not get that narrow.
+    inside = html.escape((made / "report.html").read_text().replace("</body>", MEASURE))
+    path.write_text(f'<title></title><iframe style="width: {width}px; height: 800px; border: 0" srcdoc="{inside}"></iframe>')
+    found = json.loads(dumped(path).title)
+    assert found["window"] == width
+    assert found["page"] <= width
+    assert found["wide"] == []
+    assert found["scrolls"] >= (3 if width == 360 else 0)  # wide tables do, in boxes of their own
+    assert found["skip"] >= 0  # the link that skips the head shows itself when it is reached
+
+
+def test_it_prints(made, tmp_path):
+    assert BROWSER is not None
+    out = tmp_path / "printed.pdf"
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={out}", (made / "report.html").as_uri()]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    pages = out.read_bytes().count(b"/Type /Page\n") or out.read_bytes().count(b"/Type /Page")
+    assert pages >= 3

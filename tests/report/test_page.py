@@ -83,7 +83,7 @@ def test_baselines_and_missing_rows_are_shown(made, page):
 @pytest.mark.slow
 def test_lifts_are_over_part_and_control(made):
     (head, *rows) = csv_tables(made)["retrieval-lift"]
-    assert head == ["fusion", "metric", "against", "lift", "", "parameters", "steps"]
+    assert head == ["fusion", "metric", "against", "lift", "verdict", "parameters", "steps"]
     assert [(r[0], r[1], r[2]) for r in rows] == [
         (IMAGE, metric, against)
         for metric in ("m2t/R@1", "t2m/R@1", "score")
@@ -134,10 +134,41 @@ def test_nothing_of_a_name_becomes_markup(made, page):
 
 @pytest.mark.slow
 def test_figures_show_labels_as_they_are(made):
-    drawings = re.findall(r"<svg.*?</svg>", (made / "report.html").read_text(), re.DOTALL)
+    drawings = re.findall(r'<figure class="plot".*?</figure>', (made / "report.html").read_text(), re.DOTALL)
     assert len(drawings) == 5  # overview; results and curves of each table
     for label in (SCRIPT, IMAGE, MARKS):  # with svg.fonttype none a label stays text, and $ begins no formula
         assert any(" ".join(html.escape(label, quote=False).split()) in d for d in drawings), label
+
+
+@pytest.mark.slow
+def test_what_a_keyboard_and_a_screen_reader_need(page):
+    tables, captions = page.named("table"), page.named("caption")
+    assert len(captions) == len(tables) == len(page.tables)
+    for rows in page.named("th"):
+        assert rows["scope"] in {"col", "row"}
+    boxes = [a for tag, a in page.tags if a.get("class") in {"scroll", "plot"}]
+    assert len(boxes) == len(tables) + 5
+    for box in boxes:  # what scrolls can be reached and has a name
+        assert box["tabindex"] == "0"
+        assert box["aria-label"]
+    assert all(svg.get("aria-label") or svg.get("role") == "img" or svg.get("aria-hidden") for svg in page.named("svg"))
+    by_content = re.compile(r"([mp]|C\w+_)[0-9a-f]{8,}")  # matplotlib's: what has the same is the same
+    ids = [a["id"] for _, a in page.tags if "id" in a and not by_content.fullmatch(a["id"])]
+    assert len(ids) == len(set(ids))
+    links = [a["href"][1:] for a in page.named("a")]
+    assert links[0] == "content"
+    assert set(links) <= set(ids)
+
+
+@pytest.mark.slow
+def test_examples_are_the_same_for_all_rows(made):
+    text = (made / "report.html").read_text()
+    body = text[text.index("What was found") :]
+    examples = body[: body.index("<h3>")].split("<details")[1:]
+    assert len(examples) == 4  # all of the test split
+    for example in examples:
+        assert example.count("<dt>") == 4  # the ridge and three rows; chance has nothing to show
+        assert example.count("<figure") == 1 + 4 * 3
 
 
 @pytest.mark.slow

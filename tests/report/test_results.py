@@ -1,11 +1,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from molfusion.report.results import Result, by_molecule, load
+from molfusion.report.by_molecule import by_molecule
+from molfusion.report.results import Result, load
 
 TARGETS = [
     {"name": "a", "unit": "eV", "kind": "regression", "spread": 2.0},
@@ -158,3 +160,15 @@ def test_rows_that_say_themselves_what_they_add(tmp_path):
     assert by_molecule(made, "score", []) == {"a": ("u", 0.75), "b": ("v", 0.0)}
     assert by_molecule(made, "exact", []) == {"a": ("u", 0.5), "b": ("v", 0.0)}
     assert by_molecule(made, "Diversity", []) == {}
+
+
+def test_a_caption_adds_its_share_of_the_loss_of_a_token(tmp_path):
+    """Loss: (2 + 6) / (4 + 12) of all tokens; a text of the mean length 8 with 2 nats adds 2 / 8."""
+    rows = [("a", 2.0, 4), ("b", 6.0, 12)]
+    predictions = {"id": ["a", "b"], "group": ["u", "v"], "nll": [r[1] for r in rows], "tokens": [r[2] for r in rows]}
+    found = Result(tmp_path, 0, {"test/loss": 0.5, "test/score": -0.5}, {})
+    found.predictions = {name: np.array(values) for name, values in predictions.items()}
+    assert by_molecule(found, "score", []) == {"a": ("u", -0.25), "b": ("v", -0.75)}
+    chosen_otherwise = Result(tmp_path, 0, {"test/loss": 0.5, "test/score": 0.9}, {})
+    chosen_otherwise.predictions = found.predictions
+    assert by_molecule(chosen_otherwise, "score", []) == {}

@@ -151,6 +151,7 @@ def test_what_the_stages_leave_behind(stages):
     assert {"test/loss", "test/score", "test/Validity", "test/uniqueness", "test/novelty"} <= result["metrics"].keys()
     rows = pq.read_table(stages / "diffuse" / "predictions.parquet").to_pylist()
     assert len(rows) == (4 + 4) * 2
+    assert all(r["prompt"] for r in rows)
     assert result["metrics"]["test/score"] == pytest.approx(sum(r["score"] for r in rows if r["split"] == "test") / 8)
     log = (stages / "diffuse" / "log.csv").read_text()
     assert "val/score" in log

@@ -1,0 +1,77 @@
+"""Where numbers come from: what did not run and why, versions and data, the command of every row."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from molfusion.provenance import source_digest
+from molfusion.report.grid import Grid
+from molfusion.report.results import Sweep
+
+_NOT_SETTINGS = {"--out", "--only", "--jobs", "-j"}  # with a value each
+_FLAGS = {"--retry", "--plan", "--debug"}
+
+
+def missing(sweep: Sweep) -> Grid:
+    """A line a run that has no result, with the reason."""
+    rows = [
+        [table.name, row.label, "–" if row.baseline else str(seed), status, reason]
+        for table in sweep.tables
+        for row in table.rows
+        for seed, status, reason in row.missing
+    ]
+    note = "`n/a`: the task cannot be put to that encoder. Everything else can be tried again with `molfusion sweep … --retry`."
+    return Grid("Not run, and why", ["table", "row", "seed", "status", "reason"], rows, note)
+
+
+def origin(sweep: Sweep) -> dict[str, Any]:
+    """Versions, machine, data and their licences, and rows that other code made."""
+    records = [r.record for t in sweep.tables for row in t.rows for r in row.results if "data" in r.record]
+    now = source_digest()
+    stale = sorted({
+        f"{t.name}/{row.label}" for t in sweep.tables for row in t.rows for r in row.results
+        if r.record.get("provenance", {}).get("source_digest", now) != now
+    })  # fmt: skip
+    cards = {(r["data"]["card"], r["data"]["card_digest"]): r["data"] for r in records}
+    made = records[0]["provenance"] if records else {}
+    return {"made": made, "cards": [cards[key] for key in sorted(cards)], "stale": stale}
+
+
+def commands(sweep: Sweep) -> Grid:
+    """How to make each row again: all its seeds with whatever it is built on, or one run from its own config."""
+    settings = _settings(sweep.command)
+    rows = []
+    for table in sweep.tables:
+        for row in table.rows:
+            if not row.results:
+                continue
+            if row.baseline:
+                rows.append([table.name, row.label, "with any row of its table, from the same data", ""])
+                continue
+            chosen = ["--only", f"table={table.name}", "--only", f"row={row.label}"]
+            whole = shlex.join(["molfusion", "sweep", sweep.file, *chosen, *settings, "--out", "NEW_FOLDER"])
+            config = str(row.results[0].folder / "config.yaml")
+            rows.append([table.name, row.label, whole, shlex.join(["molfusion", "fit", "-c", config, "--run", "NEW_FOLDER"])])
+    note = (
+        "The first command trains all seeds of a row and what it is built on; the second one run, of the first seed, on the"
+        " exports of earlier stages that lie beside it. Both from the folder in which the sweep was started; the same versions"
+        " on the same machine give the same numbers."
+    )
+    return Grid("Each row again", ["table", "row", "row and all it needs", "one run"], rows, note)
+
+
+def _settings(command: str) -> list[str]:
+    """What a sweep's command line set of the configs: its options with their values, less those of the sweep itself."""
+    words = iter(shlex.split(command))
+    if [next(words, ""), next(words, "")] != ["molfusion", "sweep"]:
+        return []
+    kept: list[str] = []
+    for word in words:
+        name, _, value = word.partition("=")
+        if not word.startswith("-") or word in _FLAGS:
+            continue  # the file, or a switch
+        pair = [word] if value else [word, next(words, "")]
+        if name not in _NOT_SETTINGS:
+            kept += pair
+    return kept

@@ -1,0 +1,108 @@
+"""The tables that every task has: results, lift, cost."""
+
+from __future__ import annotations
+
+import numpy as np
+from markupsafe import Markup
+
+from molfusion.report import figures
+from molfusion.report.grid import Grid
+from molfusion.report.results import Row, Table
+from molfusion.report.scores import meaning, named
+from molfusion.report.statistics import interval, lifts
+
+_PRECISION = 3
+
+
+def results(table: Table) -> Grid:
+    metrics = table.headline or _all_metrics(table)
+    rows = [[row.label, *(cell(row, metric) for metric in metrics)] for row in table.rows]
+    units = {t["name"]: t["unit"] for t in table.targets}
+    columns = ["", *(_with_unit(m, units) for m in metrics)]
+    if chance := table.row("(chance)"):
+        columns.append("score over chance")
+        for cells, row in zip(rows, table.rows, strict=True):
+            cells.append(_over_chance(row, chance, table))
+    first = next((m for m in reversed(metrics) if any(interval(r, m, table.targets) for r in table.rows if r.results)), None)
+    figure = Markup()
+    if first:
+        found = [(r, i) for r in table.rows if r.results and (i := interval(r, first, table.targets)) is not None]
+        figure = Markup(figures.intervals(found, named(first, table)))
+    note = (
+        f"Test split, mean ± s.d. over seeds; baselines in brackets have no seed. {meaning(table)}"
+        " Checkpoints and settings were chosen on validation."
+    )
+    return Grid("Results", columns, rows, note, figure, [bool(r.parts) for r in table.rows])
+
+
+def _over_chance(row: Row, chance: Row, table: Table) -> str:
+    """How many times chance, with the interval."""
+    found = interval(row, "score", table.targets) if row.results else None
+    guess = chance.values("score")
+    if found is None or not guess:
+        return "n/a"
+    return "× " + f"{found.mean / guess[0]:.1f} [{found.low / guess[0]:.1f}, {found.high / guess[0]:.1f}]"
+
+
+def lift(table: Table) -> Grid:
+    metrics = table.headline or ["score"]
+    found = [lift for metric in metrics for lift in lifts(table, metric)]
+    rows = [
+        [
+            lift.row, lift.metric, f"{lift.against} ({'best part' if lift.role == 'part' else 'matched control'})",
+            f"{lift.interval.mean:+.{_PRECISION}f} [{lift.interval.low:+.{_PRECISION}f}, {lift.interval.high:+.{_PRECISION}f}]",
+            lift.interval.verdict, _times(lift.parameters), _times(lift.steps),
+        ]
+        for lift in found
+    ]  # fmt: skip
+    note = (
+        "Fused minus unfused, paired by seed and molecule; above 0 the fusion is better (errors are counted negative)."
+        " The best part was chosen on validation. 95 % intervals by resampling molecules and seeds."
+    )
+    columns = ["fusion", "metric", "against", "lift", "verdict", "parameters", "steps"]
+    return Grid("Lift", columns, rows, note)
+
+
+def cost(table: Table) -> Grid:
+    names = ["parameters", "encoder_parameters", "trained_parameters", "steps", "total_steps", "molecules_per_second",
+             "train_seconds", "wall_seconds", "peak_memory_mb"]  # fmt: skip
+    rows = [
+        [row.label, *(_number(row.cost(name)) for name in names), _padding(row)]
+        for row in table.rows
+        if not row.baseline
+    ]
+    columns = ["", "parameters (task)", "of the encoder", "trained", "steps", "with earlier stages", "molecules/s",
+               "training s", "wall s", "peak memory MB", "padding"]  # fmt: skip
+    note = "Means over seeds, each run on its own share of the machine named below."
+    return Grid("Cost", columns, rows, note)
+
+
+def cell(row: Row, metric: str) -> str:
+    values = row.values(metric)
+    if not values:
+        return "n/a" if row.missing else ""
+    text = f"{np.mean(values):.{_PRECISION}f}"
+    return text if row.baseline or len(values) < 2 else f"{text} ± {np.std(values, ddof=1):.{_PRECISION}f}"
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _padding(row: Row) -> str:
+    shares = [r.record["cost"]["padding"] for r in row.results if r.record.get("cost")]
+    return ", ".join(f"{view.removesuffix('View').lower()} {share:.0%}" for view, share in (shares[0] if shares else {}).items())
+
+
+def _times(value: float | None) -> str:
+    return "" if value is None else f"× {value:.2f}"
+
+
+def _with_unit(metric: str, units: dict[str, str]) -> str:
+    target, _, name = metric.rpartition("/")
+    return f"{metric} ({units[target]})" if name in {"MAE", "RMSE"} and units.get(target) else metric
+
+
+def _all_metrics(table: Table) -> list[str]:
+    found = {m for row in table.rows for r in row.results for m in r.metrics if m.startswith("test/")}
+    return sorted(m.removeprefix("test/") for m in found)
