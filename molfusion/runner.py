@@ -172,6 +172,7 @@ def data_record(data: MoleculeData) -> dict[str, Any]:
         "cite": data.card.cite,
         "records": {split: len(records) for split, records in data.records.items()},
         "dropped": len(data.dropped),
+        "absent": sorted(data.card.files.keys() - set(data.card.present())),
         "views": sorted(map(repr, data.views)),
         "targets": _targets(data),
     }

@@ -40,6 +40,8 @@ class Published:
         card = table.card
         if card not in self.cards:
             return f"theirs are on {', '.join(self.cards) or 'data that no card of ours reads'}, ours on {card}"
+        if table.absent:
+            return f"ours lacks the card's {', '.join(table.absent)} file and splits what is left"
         known = {m.removeprefix("test/") for row in table.rows for r in row.results for m in r.metrics}
         return "" if known & set(self.metrics) else f"ours does not report {', '.join(self.metrics)}"
 

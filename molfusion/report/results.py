@@ -98,6 +98,12 @@ class Table:
         """Name of the data card."""
         return next((str(r.record["data"]["card"]) for row in self.rows for r in row.results if "data" in r.record), "")
 
+    @property
+    def absent(self) -> list[str]:
+        """Optional files of the card that were not there: its split is another then."""
+        records = [r.record["data"] for row in self.rows for r in row.results if "data" in r.record]
+        return sorted({name for data in records for name in data.get("absent", [])})
+
     def row(self, label: str) -> Row | None:
         return next((r for r in self.rows if r.label == label), None)
 

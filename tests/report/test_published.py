@@ -42,6 +42,13 @@ def test_other_data_and_other_metrics_are_reasons():
     assert beside(table("Pretraining", "demo", {})).rows == []
 
 
+def test_another_split_of_the_same_card_is_a_reason():
+    ours = table("Retrieval", "pcdes", {"test/m2t/R@20": 0.5})
+    ours.rows[0].results[0].record["data"]["absent"] = ["test"]
+    (row,) = beside(ours).rows
+    assert row[1:3] == ["not shown", "ours lacks the card's test file and splits what is left"]
+
+
 def test_columns_that_are_cards():
     """One line says that none of them is ours; on one of them, its column is shown."""
     (row,) = [r for r in beside(table("Property", "demo_qm9", {})).rows if "classification" in r[0]]
