@@ -41,7 +41,7 @@ def name(path):
 def kind(path):
     """What the file is, by its keys: a fragment is of an encoder, settings are of the trainer and the like."""
     tree = yaml.safe_load(path.read_text())
-    if "tables" in tree:
+    if "tables" in tree or path.is_relative_to(ROOT / "sweeps"):
         return "sweep"
     keys = compose([path]).tree.keys()
     if "card" in keys:
