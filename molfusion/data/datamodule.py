@@ -197,6 +197,8 @@ class MoleculeData(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Featurise what the store lacks; once a machine."""
+        if self.records:  # set up already: all is there
+            return
         self.summaries = prepare(
             self.load().records,
             self.population,
