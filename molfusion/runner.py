@@ -130,8 +130,10 @@ class Run:
         """Metrics of a checkpoint on `val` or `test`."""
         loop = built.trainer.validate if split == "val" else built.trainer.test
         path = checkpoint if checkpoint.is_file() else None
-        (found,) = loop(built.task, datamodule=built.data, ckpt_path=path, weights_only=True, verbose=False)
-        return dict(found)
+        found = loop(built.task, datamodule=built.data, ckpt_path=path, weights_only=True, verbose=False)
+        if not found:
+            raise ConfigError(f"card {built.data.card.name}: no molecule is left in {split}, so nothing can be scored there")
+        return dict(found[0])
 
     def _result(self, built: Built, metrics: dict[str, float], meter: Meter, started: float) -> dict[str, Any]:
         task, data = built.task, built.data
