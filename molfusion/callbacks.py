@@ -110,6 +110,20 @@ def checkpoints(folder: Path, monitor: str, every: int) -> list[L.Callback]:
     return [best, LastCheckpoint(held / "last.ckpt", every)]
 
 
+class Validated(L.Callback):
+    """What the newest validation within training found, and after which step."""
+
+    def __init__(self) -> None:
+        self.step = -1  # none yet
+        self.metrics: dict[str, float] = {}
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self.step = trainer.global_step
+            found = trainer.callback_metrics.items()
+            self.metrics = {name: float(value) for name, value in found if name.startswith("val/")}
+
+
 class Meter(L.Callback):
     """What training costs: seconds without validation, molecules a second, padding, memory."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from molfusion.build import Built, build
-from molfusion.callbacks import Meter, checkpoints
+from molfusion.callbacks import Meter, Validated, checkpoints
 from molfusion.config import Composed, ConfigError, compose, digest
 from molfusion.data.datamodule import MoleculeData
 from molfusion.describe import name_of
@@ -25,6 +25,7 @@ from molfusion.export import export_encoders
 from molfusion.paths import atomic
 from molfusion.provenance import provenance
 from molfusion.rows import write_rows
+from molfusion.weights.read import step_of
 
 CHECKPOINT_EVERY = 200  # steps between two writes of last.ckpt
 
@@ -54,8 +55,8 @@ class Run:
         finished = self._claim()
         if finished is not None:
             return finished
-        meter = Meter()
-        built = self.built([meter, *self._checkpoints()])
+        meter, validated = Meter(), Validated()
+        built = self.built([meter, validated, *self._checkpoints()])
         last = resume or self.folder / "checkpoints" / "last.ckpt"
         started = time.time()
         torch.manual_seed(int(self.config.tree.get("seed_everything") or 0))
@@ -63,7 +64,7 @@ class Run:
             built.task, built.data, ckpt_path=last if last.is_file() else None, weights_only=True
         )
         best = self.folder / "checkpoints" / "best.ckpt"
-        metrics = {**self.score(built, "val", best), **self.score(built, "test", best)}
+        metrics = {**self._validation(built, validated, best), **self.score(built, "test", best)}
         result = self._result(built, metrics, meter, started)
         export_encoders(self.folder, built.task, self.config)
         if built.trainer.is_global_zero:
@@ -79,14 +80,6 @@ class Run:
         if built.trainer.is_global_zero:
             self._write_predictions(built, self.folder / f"{split}-{built.data.card.name}.parquet")
         return metrics
-
-    def predict(self, checkpoint: str, progress: Callable[[str, int, int], None] | None = None) -> list[dict[str, Any]]:
-        """What a checkpoint says of every molecule of the card, answers or not; in `problem`, why it says nothing."""
-        from molfusion.trained.trained import of_config  # which holds a run itself
-
-        asked = of_config(self.config, self.folder, checkpoint, self.allowed)
-        asked.progress = progress
-        return asked.predict()
 
     def checkpoint(self, name: str) -> Path:
         """The file behind `best`, `last` or a path.
@@ -134,6 +127,12 @@ class Run:
         if not found:
             raise ConfigError(f"card {built.data.card.name}: no molecule is left in {split}, so nothing can be scored there")
         return dict(found[0])
+
+    def _validation(self, built: Built, newest: Validated, best: Path) -> dict[str, float]:
+        """Metrics of the best checkpoint on `val`: asked again only if another was validated last, or less was asked then."""
+        if built.task.validates_in_full and best.is_file() and step_of(best) == newest.step:
+            return newest.metrics
+        return self.score(built, "val", best)
 
     def _result(self, built: Built, metrics: dict[str, float], meter: Meter, started: float) -> dict[str, Any]:
         task, data = built.task, built.data

@@ -12,8 +12,10 @@ import pytest
 import torch
 import yaml
 
+import molfusion
 from molfusion.config import ConfigError, compose
 from molfusion.runner import Run
+from molfusion.tasks import Property
 from tests.tasks.helpers import FINGERPRINT, QFORMER, TEXT, UNIMOL, config, fit
 
 pytestmark = pytest.mark.slow
@@ -69,6 +71,28 @@ def test_folders_can_move(card, tmp_path):
     moved = tmp_path / "y" / "b"
     found = Run(compose([moved / "config.yaml"]), moved).evaluate("test", "best")
     assert found["test/score"] == pytest.approx(first["test/score"])
+
+
+@pytest.mark.parametrize("best", ["last", "first"])
+def test_validation_is_asked_again_only_if_the_last_was_not_the_best(card, tmp_path, monkeypatch, best):
+    asked, scores = [], iter(range(9) if best == "last" else range(9, 0, -1))
+    evaluate, score = Property.evaluate, Run.score
+
+    def scored(self, observed, split):
+        metrics, rows = evaluate(self, observed, split)
+        return {**metrics, "score": float(next(scores))} if self.trainer.state.fn == "fit" else metrics, rows
+
+    monkeypatch.setattr(Property, "evaluate", scored)
+    monkeypatch.setattr(Run, "score", lambda self, built, split, path: asked.append(split) or score(self, built, split, path))
+    result = fit(tmp_path / "a", card, "Property", encoder=FINGERPRINT)
+    assert asked == (["test"] if best == "last" else ["val", "test"])
+    again = Run(compose([tmp_path / "a" / "config.yaml"]), tmp_path / "a").evaluate("val", "best")
+    kept = {name: value for name, value in result["metrics"].items() if name.startswith("val/")}
+    assert kept.keys() == again.keys()
+    del kept["val/score"]  # made up above
+    assert {name: again[name] for name in kept} == pytest.approx(kept, rel=1e-6)
+    rows = pq.read_table(tmp_path / "a" / "predictions.parquet")
+    assert rows["split"].to_pylist().count("val") == 4 * len(result["data"]["targets"])
 
 
 def test_same_seed_same_numbers_another_seed_others(card, tmp_path):
@@ -165,8 +189,7 @@ def test_predictions_of_new_molecules_lose_nobody(card, tmp_path):
     fit(tmp_path / "a", card, "Property", encoder=FINGERPRINT)
     (tmp_path / "new.csv").write_text("name,smiles\na,CCO\nb,C1CC\nc,c1ccccc1O\n")
     (tmp_path / "new.yaml").write_text(NEW)
-    run = Run(compose([tmp_path / "a" / "config.yaml"], [f"data.card={tmp_path / 'new.yaml'}"]), tmp_path / "a")
-    rows = {row["id"]: row for row in run.predict("best")}
+    rows = {row["id"]: row for row in molfusion.load(tmp_path / "a").predict(tmp_path / "new.yaml")}
     assert rows.keys() == {"a", "b", "c"}
     assert 0 <= rows["c"]["class"] <= 1
     assert rows["a"]["problem"] == ""
@@ -174,8 +197,7 @@ def test_predictions_of_new_molecules_lose_nobody(card, tmp_path):
     # the same molecule got the same number when the run was trained
     held = pq.read_table(tmp_path / "a" / "predictions.parquet").to_pylist()
     assert {row["id"] for row in held} >= {"c16"}
-    again = Run(compose([tmp_path / "a" / "config.yaml"]), tmp_path / "a").predict("best")
-    told = {row["id"]: row for row in again}
+    told = {row["id"]: row for row in molfusion.load(tmp_path / "a").predict()}
     assert len(told) == 24
     for row in held:
         assert told[row["id"]][row["target"]] == pytest.approx(row["predicted"], rel=1e-5)
@@ -183,6 +205,6 @@ def test_predictions_of_new_molecules_lose_nobody(card, tmp_path):
 
 def test_predictions_of_retrieval_are_embeddings(card, tmp_path):
     fit(tmp_path / "a", card, "Retrieval", encoder=QFORMER, epochs=1)
-    rows = Run(compose([tmp_path / "a" / "config.yaml"]), tmp_path / "a").predict("best")
+    rows = molfusion.load(tmp_path / "a").predict()
     assert {len(row["molecule"]) for row in rows} == {2 * 16}
     assert all(abs(sum(x * x for x in row["text"]) - 1) < 1e-5 for row in rows)

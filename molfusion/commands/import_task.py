@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from molfusion.build import build
-from molfusion.commands.import_weights import account, suited
 from molfusion.config import Composed, ConfigError, compose
 from molfusion.data.files import sha256
 from molfusion.describe import exported_encoder, name_of, without_restored
@@ -22,6 +21,7 @@ from molfusion.export import write_encoder
 from molfusion.paths import atomic
 from molfusion.runner import dumped
 from molfusion.tasks.base import Task
+from molfusion.weights.account import account, suited
 from molfusion.weights.keys import Converted
 from molfusion.weights.read import read_checkpoint
 from molfusion.weights.task_layouts import TASKS, TaskLayout

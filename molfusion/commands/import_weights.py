@@ -14,11 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from molfusion.build import build
+from molfusion.commands.import_task import import_task
 from molfusion.config import ConfigError, compose
 from molfusion.data.files import sha256
 from molfusion.describe import without_restored
 from molfusion.encoders.base import Encoder, WeightsError, check_same
 from molfusion.export import write_encoder
+from molfusion.weights.account import account, suited
 from molfusion.weights.keys import Converted
 from molfusion.weights.layouts import LAYOUTS, Layout
 from molfusion.weights.read import read_state
@@ -34,8 +36,6 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.file is None or arguments.out is None:
         raise ConfigError(f"import {name} needs a file and where its encoder goes: `molfusion import {name} FILE --out FOLDER`")
     if name in TASKS:
-        from molfusion.commands.import_task import import_task
-
         return import_task(arguments)
     layout = LAYOUTS[name]
     file = Path(arguments.file)
@@ -54,23 +54,6 @@ def main(arguments: argparse.Namespace) -> int:
     origin = {"layout": name, "file": file.name, "sha256": sha256(file)}
     print(write_encoder(Path(arguments.out), "encoder", state, encoder, fragment, origin))
     return 0
-
-
-def account(published: State, made: Converted, expected: State, held: State) -> list[str]:
-    """What became of every key: one line each, and a line that counts them."""
-    shape = {key: "×".join(map(str, value.shape)) or "1" for key, value in {**expected, **published}.items()}
-    out = [f"renamed   {theirs} -> {ours}  {shape[theirs]}" for theirs, ours in made.renamed.items()]
-    out += [f"left out  {key}  {shape[key]}" for key in made.left_out]
-    added = sorted(made.state.keys() - set(made.renamed.values()))
-    missing = sorted(expected.keys() - made.state.keys() - held.keys())
-    out += [f"added     {key}" for key in added]
-    out += [f"from part {key}" for key in sorted(held)]
-    out += [f"missing   {key}  {shape[key]}" for key in missing]
-    counts = {
-        "renamed": len(made.renamed), "left out": len(made.left_out), "added": len(added), "from the part": len(held),
-        "missing": len(missing),
-    }  # fmt: skip
-    return [*out, ", ".join(f"{n} {what}" for what, n in counts.items() if n or what == "missing")]
 
 
 def _list() -> int:
@@ -129,11 +112,6 @@ def _built(fragment: dict[str, Any]) -> Encoder:
     trainer = {"accelerator": "cpu", "devices": 1, "logger": False}
     task = build(compose([], [("trainer", trainer), ("model", model), ("data", {"card": "demo"})]), Path()).task
     return task.exports()["encoder"]
-
-
-def suited(value: Tensor, ours: Tensor | None) -> Tensor:
-    """In the precision of ours (checkpoints may be half as wide), and by itself in memory, as safetensors wants it."""
-    return value.to(value.dtype if ours is None else ours.dtype).contiguous().clone()
 
 
 def _check(encoder: Encoder, state: State, file: Path, layout: Layout, part: str | None) -> None:

@@ -22,6 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
     from molfusion.reliance import reliance
     from molfusion.rows import write_rows
     from molfusion.runner import Run, run_folder
+    from molfusion.trained.trained import of_config
 
     folder = run_folder(config, arguments.run)
     run = Run(config, folder, bars(), arguments.allow_import)
@@ -33,9 +34,9 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"\n{folder}: metrics.json, predictions.parquet, log.csv, encoder.yaml")
     elif arguments.command == "predict":
         out = Path(arguments.out) if arguments.out else folder / "predicted.parquet"
-        with watching() as progress:
-            rows = run.predict(arguments.ckpt_path or "best", progress)
-        write_rows(rows, out)
+        asked = of_config(config, folder, arguments.ckpt_path or "best", arguments.allow_import)
+        with watching() as asked.progress:
+            write_rows(asked.predict(), out)
         print(out)
     else:
         split = "val" if arguments.command == "validate" else "test"

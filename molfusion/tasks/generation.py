@@ -35,6 +35,8 @@ class Generation(Task):
     similarity with what was described.
     """
 
+    validates_in_full = False
+
     def __init__(
         self,
         encoder: Encoder,

@@ -74,5 +74,10 @@ def read_checkpoint(path: Path) -> Any:
         raise CheckpointError(f"{path} cannot be read, cut short perhaps: {_first_line(error)}") from error
 
 
+def step_of(path: Path) -> int:
+    """After how many steps a checkpoint of a run was written; its weights stay on disk."""
+    return int(torch.load(path, map_location="meta", mmap=True, weights_only=True)["global_step"])
+
+
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser
 
+import molfusion
 from molfusion.config import compose
 from molfusion.data.card import load_card
 from molfusion.data.instruct import write
@@ -142,7 +143,7 @@ def test_a_run_leaves_what_was_said(card, tmp_path):
     assert found["test/loss"] == pytest.approx(
         sum(r["nll"] for r in rows if r["split"] == "test") / sum(r["tokens"] for r in rows if r["split"] == "test")
     )
-    told = Run(compose([run / "config.yaml"]), run).predict("best")  # its examples come out of the checkpoint
+    told = molfusion.load(run).predict()  # its examples come out of the checkpoint
     said = {r["id"]: r["text"] for r in rows if r["split"] == "test"}
     assert {r["id"]: r["text"] for r in told if r["id"] in said} == said
 

@@ -5,9 +5,7 @@ import pytest
 
 import molfusion
 from molfusion.cli import main
-from molfusion.config import compose
 from molfusion.encoders.base import NotApplicable
-from molfusion.runner import Run
 from molfusion.views.prompt import PromptError
 
 
@@ -86,7 +84,7 @@ def test_predict_in_the_order_given(runs):
     assert [row["id"] for row in rows] == ["1", "2", "3"]
     assert 0 <= rows[0]["class"] <= 1
     assert rows[1]["problem"]
-    whole = Run(compose([runs / "numbers" / "config.yaml"]), runs / "numbers").predict("best")
+    whole = molfusion.load(runs / "numbers").predict()
     assert [row["id"] for row in whole] == [f"c{i}" for i in range(24)]
     assert whole[0]["number"] == pytest.approx(rows[0]["number"], abs=1e-5)
 
