@@ -15,6 +15,7 @@ from molfusion.describe import exported_encoder, restored
 from molfusion.encoders.base import Encoder
 from molfusion.nn.ranks import first_rank
 from molfusion.paths import atomic
+from molfusion.portable import carried, relative
 from molfusion.sharding import whole_state
 from molfusion.tasks.base import Task
 from molfusion.weights.read import read_checkpoint, state_of
@@ -55,8 +56,9 @@ def write_encoder(
     noted = {"made_by": "molfusion", "class": type(encoder).__name__, **(origin or {})}
     with atomic(weights) as path:
         save_file(dict(state), path, metadata=noted)
+    moving = relative(carried(fragment, folder), folder)
     with atomic(target) as path:
-        path.write_text(yaml.safe_dump(restored(fragment, f"./{weights.name}"), sort_keys=False))
+        path.write_text(yaml.safe_dump(restored(moving, f"./{weights.name}"), sort_keys=False))
     return target
 
 

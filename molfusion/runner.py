@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from molfusion.data.datamodule import MoleculeData
 from molfusion.describe import name_of
 from molfusion.export import export_encoders
 from molfusion.paths import atomic
+from molfusion.portable import carried, relative
 from molfusion.provenance import provenance
 from molfusion.rows import write_rows
 from molfusion.weights.read import step_of
@@ -206,18 +206,9 @@ def _device(trainer: L.Trainer) -> str:
 
 
 def dumped(config: Composed, folder: Path) -> str:
-    """The config as YAML, files by their path from the folder, so that both can move together."""
-
-    def relative(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: relative(v) for k, v in value.items()}
-        if isinstance(value, list):
-            return [relative(v) for v in value]
-        if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
-            return "./" + os.path.relpath(value, folder.resolve())
-        return value
-
-    return str(yaml.safe_dump(relative(config.tree), sort_keys=False, allow_unicode=True))
+    """The config as YAML; the run can move, alone or with what it is built on."""
+    tree = {**config.tree, "model": carried(config.tree.get("model"), folder)}
+    return str(yaml.safe_dump(relative(tree, folder), sort_keys=False, allow_unicode=True))
 
 
 def _write_json(value: dict[str, Any], path: Path) -> None:

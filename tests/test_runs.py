@@ -13,6 +13,7 @@ import torch
 import yaml
 
 import molfusion
+from molfusion.chem.selfies import alphabet
 from molfusion.config import ConfigError, compose
 from molfusion.runner import Run
 from molfusion.tasks import Property
@@ -71,6 +72,17 @@ def test_folders_can_move(card, tmp_path):
     moved = tmp_path / "y" / "b"
     found = Run(compose([moved / "config.yaml"]), moved).evaluate("test", "best")
     assert found["test/score"] == pytest.approx(first["test/score"])
+
+def test_a_run_moves_alone_with_the_vocabulary_it_reads(card, tmp_path):
+    tokens = tmp_path / "tokens.txt"
+    tokens.write_text("\n".join(alphabet("default")))
+    decoder = {"class_path": "molfusion.decoders.SelfiesDecoder", "init_args": {"dim": 4, "hidden": 8, "vocabulary": str(tokens)}}
+    whole = {"class_path": "molfusion.encoders.Autoencoder", "init_args": {"encoder": FINGERPRINT, "decoder": decoder}}
+    fit(tmp_path / "a", card, "Property", encoder=whole, epochs=1)
+    (tmp_path / "a").rename(tmp_path / "b")
+    tokens.unlink()
+    assert len(molfusion.load(tmp_path / "b").predict(["CCO"])) == 1
+    assert len(molfusion.load(tmp_path / "b" / "encoder.yaml").embed(["CCO"])[0]["vector"]) == 4
 
 
 @pytest.mark.parametrize("best", ["last", "first"])

@@ -16,13 +16,17 @@ import torch
 from molfusion.batch import Ragged, Record
 from molfusion.chem.parse import ChemError, parse
 from molfusion.chem.selfies import Constraints, alphabet, read, spell
-from molfusion.errors import NotFound
+from molfusion.errors import MolfusionError, NotFound
 from molfusion.views.base import Features, View, ViewError, joined
 from molfusion.views.text import Texts
 
 BUILT_IN = "molfusion"
 SPECIAL = ("[PAD]", "[BOS]", "[EOS]", "[UNK]")
 PAD, BOS, EOS, UNK = range(len(SPECIAL))
+
+
+class VocabularyError(MolfusionError, ValueError):
+    """A file that is no vocabulary; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def _index(vocabulary: str, constraints: Constraints) -> dict[str, int]:
 
     Raises:
         NotFound: no such file.
-        ValueError: it repeats a token, or has none.
+        VocabularyError: it repeats a token, or has none, or too many.
     """
     if vocabulary == BUILT_IN:
         names = alphabet(constraints)
@@ -113,7 +117,7 @@ def _index(vocabulary: str, constraints: Constraints) -> dict[str, int]:
         twice = sorted(n for n, times in Counter([*names, *SPECIAL]).items() if times > 1)
         if twice or not names:
             what = f"{', '.join(twice[:5])} more than once (special tokens are added to it)" if twice else "no token"
-            raise ValueError(f"{path} has {what}")
+            raise VocabularyError(f"{path} has {what}")
         if len(names) + len(SPECIAL) > np.iinfo(np.int16).max:
-            raise ValueError(f"{path} has {len(names)} tokens, expected at most {np.iinfo(np.int16).max - len(SPECIAL)}")
+            raise VocabularyError(f"{path} has {len(names)} tokens, expected at most {np.iinfo(np.int16).max - len(SPECIAL)}")
     return {name: i for i, name in enumerate((*SPECIAL, *names))}
