@@ -25,6 +25,7 @@ from molfusion.paths import atomic
 from molfusion.portable import carried, relative
 from molfusion.provenance import provenance
 from molfusion.rows import write_rows
+from molfusion.tasks.base import Task
 from molfusion.weights.read import step_of
 
 CHECKPOINT_EVERY = 200  # steps between two writes of last.ckpt
@@ -58,20 +59,32 @@ class Run:
         meter, validated = Meter(), Validated()
         built = self.built([meter, validated, *self._checkpoints()])
         last = resume or self.folder / "checkpoints" / "last.ckpt"
-        started = time.time()
+        started = time.time(), time.process_time()
         torch.manual_seed(int(self.config.tree.get("seed_everything") or 0))
         built.trainer.fit(
             built.task, built.data, ckpt_path=last if last.is_file() else None, weights_only=True
         )
-        best = self.folder / "checkpoints" / "best.ckpt"
+        best = best_of(self.folder)
         metrics = {**self._validation(built, validated, best), **self.score(built, "test", best)}
-        result = self._result(built, metrics, meter, started)
+        cost = {
+            **meter.summary(),
+            "steps": built.trainer.global_step,
+            "wall_seconds": round(time.time() - started[0], 1),
+            "cpu_seconds": round(time.process_time() - started[1], 1),  # of this process, on all its cores
+            **_parameters(built.task),
+        }
         export_encoders(self.folder, built.task, self.config)
-        if built.trainer.is_global_zero:
-            self._write_predictions(built, self.folder / "predictions.parquet")
-            _write_json(result, self.folder / "metrics.json")
-        built.trainer.strategy.barrier()
-        return result
+        return self._written(built, metrics, cost)
+
+    def ask(self, trained: Path) -> dict[str, Any]:
+        """Score the best checkpoint of another run under this config; nothing is trained, and the cost is that run's."""
+        finished = self._claim()
+        if finished is not None:
+            return finished
+        built = self.built()
+        best = self.checkpoint(str(best_of(trained)))
+        metrics = {**self.score(built, "val", best), **self.score(built, "test", best)}
+        return self._written(built, metrics, json.loads((trained / "metrics.json").read_text())["cost"])
 
     def evaluate(self, split: str, checkpoint: str) -> dict[str, float]:
         """Metrics of a checkpoint (`best`, `last` or a file) on `val` or `test`."""
@@ -134,33 +147,44 @@ class Run:
             return newest.metrics
         return self.score(built, "val", best)
 
-    def _result(self, built: Built, metrics: dict[str, float], meter: Meter, started: float) -> dict[str, Any]:
+    def _written(self, built: Built, metrics: dict[str, float], cost: dict[str, Any]) -> dict[str, Any]:
+        """metrics.json and what it rests on; with it the run is finished."""
         task, data = built.task, built.data
-        encoders = task.exports()
-        return {
+        result = {
             "name": name_of(self.config.tree),
             "task": name_of({"model": {"class_path": self.config.tree["model"]["class_path"]}}),
             "encoder": name_of(self.config.tree, "encoder"),
             "metrics": metrics,
-            "cost": {
-                **meter.summary(),
-                "steps": built.trainer.global_step,
-                "wall_seconds": round(time.time() - started, 1),
-                "parameters": sum(p.numel() for p in task.parameters()),
-                "trained_parameters": sum(p.numel() for p in task.trained_parameters()),
-                "encoder_parameters": sum(p.numel() for p in encoders["encoder"].parameters()),
-            },
+            "cost": cost,
             "data": data_record(data),
             "seed": self.config.tree.get("seed_everything"),
             "config_digest": digest(self.config.tree),
             "selected_by": task.monitor,
             "provenance": provenance(_device(built.trainer)),
         }
+        if built.trainer.is_global_zero:
+            self._write_predictions(built, self.folder / "predictions.parquet")
+            _write_json(result, self.folder / "metrics.json")
+        built.trainer.strategy.barrier()
+        return result
 
     def _write_predictions(self, built: Built, path: Path) -> None:
         rows = [{"split": s, **row} for s, rows in built.task.observed.items() for row in rows]
         if rows:
             write_rows(rows, path)
+
+
+def best_of(folder: Path) -> Path:
+    """The checkpoint of a run that was best on validation."""
+    return folder / "checkpoints" / "best.ckpt"
+
+
+def _parameters(task: Task) -> dict[str, int]:
+    return {
+        "parameters": sum(p.numel() for p in task.parameters()),
+        "trained_parameters": sum(p.numel() for p in task.trained_parameters()),
+        "encoder_parameters": sum(p.numel() for p in task.exports()["encoder"].parameters()),
+    }
 
 
 def data_record(data: MoleculeData) -> dict[str, Any]:

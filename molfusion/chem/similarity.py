@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from rdkit import Chem, DataStructs
 from rdkit.Chem import MACCSkeys, rdRascalMCES
 from rdkit.Chem import rdFingerprintGenerator as generators
 
-from molfusion.chem.parse import ChemError, parse
+from molfusion.chem.identity import inchikey
+from molfusion.chem.parse import ChemError, canonical, parse
 
 Print = Literal["maccs", "morgan2", "morgan3", "rdk"]
 
@@ -41,6 +43,34 @@ def kekulised(smiles: str | None) -> Chem.Mol | None:
     return mol
 
 
+class Known:
+    """A molecule and what it is compared by, each computed when it is first asked for."""
+
+    def __init__(self, mol: Chem.Mol) -> None:
+        self.mol = mol
+        self._prints: dict[Print, Any] = {}
+
+    def fingerprint(self, kind: Print) -> Any:
+        if kind not in self._prints:
+            self._prints[kind] = fingerprint(self.mol, kind)
+        return self._prints[kind]
+
+    @cached_property
+    def canonical(self) -> str:
+        return canonical(self.mol)
+
+    @cached_property
+    def inchikey(self) -> str:
+        return inchikey(self.mol)
+
+
+@lru_cache(maxsize=50_000)  # a model makes the same molecules again and again, and every prompt is asked for several
+def known(smiles: str | None, released: bool = False) -> Known | None:
+    """The molecule of a string as `molecule` or, as released, `kekulised` reads it; None where it is none."""
+    mol = kekulised(smiles) if released else molecule(smiles)
+    return None if mol is None else Known(mol)
+
+
 def fingerprint(mol: Chem.Mol, kind: Print) -> Any:
     """MACCS keys (166), Morgan of radius 2 or 3 (2048 bits), or RDKit's paths (2048 bits)."""
     return _MAKERS[kind](mol)
@@ -64,6 +94,7 @@ def common_part(a: Chem.Mol, b: Chem.Mol) -> float:
     return float(found[0].tier1Sim) if found else 0.0
 
 
+@lru_cache(maxsize=50_000)
 def levenshtein(a: str, b: str) -> int:
     """Fewest single characters to insert, delete or replace."""
     row = list(range(len(b) + 1))

@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
     with _Board(len(made.cells)) as board:
         execute(made.cells, states, jobs, board.watch, arguments.allow_import, arguments.retry)
     _write_plan(made, states, out, file, arguments)
-    _baselines(made, states, out, arguments.allow_import)
+    _baselines(made, states, out, jobs, arguments.allow_import)
     from molfusion.report.page import write
 
     page = write(out)
@@ -106,15 +106,21 @@ def _check_baselines(made: Plan, file: Path) -> None:
                 raise ConfigError(f"{file}: tables.{table.name}.baselines: {error}") from error
 
 
-def _baselines(made: Plan, states: dict[str, Any], out: Path, allowed: list[str]) -> None:
+def _baselines(made: Plan, states: dict[str, Any], out: Path, jobs: int, allowed: list[str]) -> None:
     """On the data of each table's first row that can be built."""
-    from molfusion.sweep.baselines import run_baseline
+    from molfusion.sweep.baselines import Asked, run_all
 
+    asked = []
     for table in made.tables:
         cells = [c for c in made.cells if c.table == table.name]
         cell = next((c for c in cells if states[c.key].status != "n/a"), cells[0])
-        for name in table.baselines:
-            run_baseline(cell, name, out / table.name / f"baseline-{name}", allowed)
+        asked += [Asked(cell, name, out / table.name / f"baseline-{name}", allowed) for name in table.baselines]
+    if asked:
+        from rich.progress import track
+
+        ended = run_all(asked, min(jobs, os.cpu_count() or 1))
+        for _ in track(ended, "baselines", total=len(asked), disable=not Console().is_terminal, transient=True):
+            pass
 
 
 def _write_plan(made: Plan, states: dict[str, Any], out: Path, file: Path, arguments: argparse.Namespace) -> None:
@@ -129,6 +135,7 @@ def _write_plan(made: Plan, states: dict[str, Any], out: Path, file: Path, argum
             {
                 "key": c.key, "table": c.table, "row": c.row, "seed": c.seed,
                 "folder": str(c.folder.relative_to(out)), "needs": [n.key for n in c.needs.values()],
+                "trained": c.trained is None,
                 "parts": list(c.parts), "control": c.control,
                 "status": states[c.key].status, "reason": states[c.key].reason,
             }

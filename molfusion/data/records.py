@@ -68,8 +68,7 @@ def load_records(card: Card, cache: Path) -> Records:
     kept, ledger = cache / "records" / f"{key}.parquet", cache / "records" / f"{key}.dropped.parquet"
     if kept.is_file() and ledger.is_file():
         try:
-            dropped = [Dropped(**row) for row in _load(ledger).to_pylist()]
-            return Records(from_table(_load(kept)), dropped)
+            return _kept(kept, ledger, kept.stat().st_mtime_ns)
         except (ValueError, OSError) as error:
             _warn(f"{kept.with_suffix('')}: damaged ({error}): card {card.name} is read again")
     made = _read_all(card)
@@ -77,6 +76,12 @@ def load_records(card: Card, cache: Path) -> Records:
     table = to_table(made.records)
     _keep(table, kept)
     return Records(from_table(table), made.dropped)
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(table: Path, ledger: Path, written: int) -> Records:
+    """Once a process, and in a sweep once for all that are forked from it; `written` tells a new file from an old one."""
+    return Records(from_table(_load(table)), [Dropped(**row) for row in _load(ledger).to_pylist()])
 
 
 def _keep(table: pa.Table, path: Path) -> None:

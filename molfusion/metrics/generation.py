@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from molfusion.chem.identity import inchikey
-from molfusion.chem.similarity import molecule
+from molfusion.chem.similarity import known
 from molfusion.metrics.molecules import Smiles, compare, means, qualified, released, uniqueness, unseen
 
 
@@ -50,4 +49,4 @@ def scores(asked: Sequence[Asked], training: Collection[str] = ()) -> tuple[dict
 
 def inchikeys(smiles: Sequence[str]) -> frozenset[str]:
     """Of those that are molecules."""
-    return frozenset(inchikey(mol) for s in set(smiles) if (mol := molecule(s)) is not None)
+    return frozenset(found.inchikey for s in set(smiles) if (found := known(s)) is not None)

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from molfusion.chem import similarity as chem
-from molfusion.chem.identity import inchikey
-from molfusion.chem.parse import canonical
 
 Smiles = str | None
 _QUALIFIED, _SAME = 0.5, 0.8  # MACCS cosine from which a sample counts, and from which it is nothing new
@@ -37,15 +35,15 @@ def compare(generated: Smiles, reference: str) -> Comparison:
     Raises:
         ValueError: the reference is no molecule.
     """
-    wanted, found = chem.molecule(reference), chem.molecule(generated)
+    wanted, found = chem.known(reference), chem.known(generated)
     if wanted is None:
         raise ValueError(f"the reference {reference!r} is no molecule")
     if found is None:
         return Comparison(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    alike = {k: chem.tanimoto(chem.fingerprint(wanted, k), [chem.fingerprint(found, k)])[0] for k in _KINDS}
-    a, b = canonical(found), canonical(wanted)
+    alike = {k: chem.tanimoto(wanted.fingerprint(k), [found.fingerprint(k)])[0] for k in _KINDS}
+    a, b = found.canonical, wanted.canonical
     spelling = 1 - chem.levenshtein(a, b) / max(len(a), len(b))
-    same = float(inchikey(found) == inchikey(wanted))
+    same = float(found.inchikey == wanted.inchikey)
     return Comparison(1.0, same, alike["maccs"], alike["morgan2"], alike["rdk"], spelling)
 
 
@@ -79,7 +77,7 @@ def unseen(samples: Iterable[Smiles], keys: Collection[str]) -> float:
 
 
 def _keys(samples: Iterable[Smiles]) -> list[str]:
-    return [inchikey(mol) for s in samples if (mol := chem.molecule(s)) is not None]
+    return [found.inchikey for s in samples if (found := chem.known(s)) is not None]
 
 
 # -- as 3M-Diffusion measures ------------------------------------------------------------------------
@@ -106,35 +104,33 @@ def released(references: Sequence[str], samples: Sequence[Sequence[Smiles]]) -> 
         wanted = _wanted(reference)
         kept: list[Any] = []
         total += len(generated)
-        for mol in map(chem.kekulised, generated):
-            if mol is None:
+        for sample in generated:
+            found = chem.known(sample, released=True)
+            if found is None:
                 continue
             valid += 1
-            alike = chem.cosine(chem.fingerprint(wanted, "maccs"), chem.fingerprint(mol, "maccs"))
+            alike = chem.cosine(wanted.fingerprint("maccs"), found.fingerprint("maccs"))
             if alike >= _QUALIFIED:
-                kept.append(chem.fingerprint(mol, "morgan3"))
+                kept.append(found.fingerprint("morgan3"))
                 new += alike < _SAME
         qualified += len(kept)
         apart["Diversity/samples"] += _distances(kept)
         if kept:
-            apart["Diversity"] += _distances([chem.fingerprint(wanted, "morgan3"), *kept])
+            apart["Diversity"] += _distances([wanted.fingerprint("morgan3"), *kept])
     counted = {"Validity": (valid, total), "Similarity": (qualified, valid), "Novelty": (new, qualified)}
-    found = {name: part / whole for name, (part, whole) in counted.items() if whole}
-    return found | {name: float(np.mean(values)) for name, values in apart.items() if values}
+    shares = {name: part / whole for name, (part, whole) in counted.items() if whole}
+    return shares | {name: float(np.mean(values)) for name, values in apart.items() if values}
 
 
 def qualified(sample: Smiles, reference: str) -> bool:
     """Whether a sample counts under Similarity."""
-    mol = chem.kekulised(sample)
-    return mol is not None and maccs_cosine(sample, reference) >= _QUALIFIED
+    return chem.known(sample, released=True) is not None and maccs_cosine(sample, reference) >= _QUALIFIED
 
 
 def maccs_cosine(sample: Smiles, reference: str) -> float:
     """What Similarity and Novelty look at; 0 where the sample is no molecule."""
-    mol = chem.kekulised(sample)
-    if mol is None:
-        return 0.0
-    return chem.cosine(chem.fingerprint(_wanted(reference), "maccs"), chem.fingerprint(mol, "maccs"))
+    found = chem.known(sample, released=True)
+    return 0.0 if found is None else chem.cosine(_wanted(reference).fingerprint("maccs"), found.fingerprint("maccs"))
 
 
 def resembling_none(samples: Sequence[Smiles], references: Sequence[str]) -> float:
@@ -152,19 +148,20 @@ def pair_distances(samples: Sequence[Smiles]) -> list[float]:
 
 def mean_common_part(references: Sequence[str], samples: Sequence[Smiles]) -> float:
     """Mean over valid samples of RASCAL's bound on their common part with the reference (`evaluate_smi`)."""
-    pairs = [(_wanted(r), mol) for r, s in zip(references, samples, strict=True) if (mol := chem.kekulised(s)) is not None]
-    return float(np.mean([chem.common_part(a, b) for a, b in pairs])) if pairs else 0.0
+    read = [(_wanted(r), chem.known(s, released=True)) for r, s in zip(references, samples, strict=True)]
+    found = [chem.common_part(wanted.mol, sample.mol) for wanted, sample in read if sample is not None]
+    return float(np.mean(found)) if found else 0.0
 
 
-def _wanted(reference: str) -> Any:
-    mol = chem.kekulised(reference)
-    if mol is None:
+def _wanted(reference: str) -> chem.Known:
+    found = chem.known(reference, released=True)
+    if found is None:
         raise ValueError(f"the reference {reference!r} is no molecule")
-    return mol
+    return found
 
 
 def _prints(samples: Iterable[Smiles]) -> list[Any]:
-    return [chem.fingerprint(mol, "morgan3") for s in samples if (mol := chem.molecule(s)) is not None]
+    return [found.fingerprint("morgan3") for s in samples if (found := chem.known(s)) is not None]
 
 
 def _distances(prints: Sequence[Any]) -> list[float]:

@@ -161,7 +161,8 @@ def _total_steps(folder: Path, cells: list[dict[str, Any]]) -> dict[str, int]:
     for cell in cells:  # what is needed comes first
         key = cell["key"]
         path = folder / cell["folder"] / "metrics.json"
-        own[key] = json.loads(path.read_text())["cost"]["steps"] if path.is_file() else 0
+        # A run that was only asked cost what the one it asked did, which is among those it was built on.
+        own[key] = json.loads(path.read_text())["cost"]["steps"] if path.is_file() and cell.get("trained", True) else 0
         lineage[key] = {key}.union(*(lineage.get(needed, set()) for needed in cell["needs"]))
     return {key: sum(own[k] for k in keys) for key, keys in lineage.items()}
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing as mp
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +23,25 @@ from molfusion.runner import data_record
 from molfusion.sweep.engine import unrestored
 from molfusion.sweep.plan import Cell
 from molfusion.tasks.captioning import Captioning
+
+
+class Asked(NamedTuple):
+    """A baseline on the data of a cell, and where its results go."""
+
+    cell: Cell
+    name: str
+    folder: Path
+    allowed: Sequence[str] = ()
+
+
+def run_all(asked: Sequence[Asked], jobs: int) -> Iterator[Asked]:
+    """Run baselines beside each other, in processes that keep what one of them has read for the next; each as it ends."""
+    context: Any = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")
+    with ProcessPoolExecutor(jobs, context) as pool:
+        running = {pool.submit(run_baseline, *one): one for one in asked}
+        for ended in as_completed(running):
+            ended.result()
+            yield running[ended]
 
 
 def run_baseline(cell: Cell, name: str, folder: Path, allowed: Sequence[str] = ()) -> None:

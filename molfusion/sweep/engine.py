@@ -26,7 +26,7 @@ from molfusion.build import build
 from molfusion.encoders.base import NotApplicable
 from molfusion.errors import MolfusionError
 from molfusion.reliance import RESULT, reliance
-from molfusion.runner import Run
+from molfusion.runner import Run, best_of
 from molfusion.sweep.plan import Cell, resolved
 from molfusion.tasks.schedule import planned_steps
 
@@ -170,9 +170,12 @@ def _child(pipe: Connection, cell: Cell, slot: int, jobs: int, allowed: tuple[st
     error.unlink(missing_ok=True)
     try:
         run = Run(resolved(cell), cell.folder, [Steps(pipe)], allowed)
-        run.fit()
+        if cell.trained is None:
+            run.fit()
+        else:
+            run.ask(cell.trained.folder)
         if cell.reliance:
-            reliance(run, cell.reliance)
+            reliance(run, cell.reliance, str(best_of(cell.trained.folder if cell.trained else cell.folder)))
     except NotApplicable as reason:
         pipe.send(("n/a", str(reason)))
     except BaseException as reason:

@@ -22,6 +22,11 @@ tables:
     reliance: [shuffle, blank, twin]        # of every row with parts: what it loses without each of its inputs
   property:
     rows_of: {table: retrieval, set: {model.encoder.encoder: "{needs}/encoder.yaml"}}   # one for each of that table's
+  large:
+    set: {data.atoms: {test: [20, 99]}}
+    rows:
+      GIN: {trained: retrieval/GIN}         # that run once more, not trained but asked anew under these settings over its own
+  # rows_of: {table: retrieval, trained: true} does so with each of that table's
 ```
 """
 
@@ -36,7 +41,7 @@ from typing import Any
 
 from molfusion.config import Composed, ConfigError, compose, digest
 from molfusion.data.borrow import How
-from molfusion.sweep.rows import Row, Specs, needed_rows
+from molfusion.sweep.rows import TRAINED, Row, Specs, needed_rows
 from molfusion.sweep.rows import rows as rows_of_table
 from molfusion.sweep.spec import near, read
 
@@ -58,6 +63,11 @@ class Cell:
     @property
     def key(self) -> str:
         return f"{self.table}/{self.row}/{self.seed}"
+
+    @property
+    def trained(self) -> Cell | None:
+        """The run that is asked anew, where nothing is to be trained."""
+        return self.needs.get(TRAINED)
 
 
 @dataclass
@@ -137,14 +147,17 @@ def _cell(
 ) -> Cell:
     where = f"{file}: tables.{name}.rows.{row.label}"
     needs = {slot: _needed(needed, name, seed, cells, where) for slot, needed in needed_rows(row.spec).items()}
-    layers = [spec, table, row.spec]
+    trained = needs.get(TRAINED)
+    # A run that is asked anew keeps its config; what stands over the whole sweep is in that already.
+    layers = [spec, table, row.spec] if trained is None else [{"set": table.get("set", {})}, row.spec]
+    base = [] if trained is None else list(trained.config.tree.items())
     files = [path for layer in layers for path in layer.get("config", [])]
     settings: list[Any] = [("seed_everything", seed)]
     for layer in layers:
         settings += [(k, _filled(v, needs, where)) for k, v in layer.get("set", {}).items()]
     settings += list(row.axis)
     try:
-        config = compose(files, settings, file.parent)
+        config = compose(files, [*base, *settings], file.parent)
         config = compose([], [*config.tree.items(), *overrides]) if overrides else config
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
@@ -157,6 +170,8 @@ def _cell(
 def _needed(needed: str, table: str, seed: int, cells: Mapping[str, Cell], where: str) -> Cell:
     """That row's run of the same seed, of this table or of the one it names."""
     found = cells.get(f"{table}/{needed}/{seed}") or cells.get(f"{needed}/{seed}")
+    if found is not None and found.trained:
+        raise ConfigError(f"{where}.needs: {needed!r} is only asked, not trained; name {found.trained.row!r}, which it is")
     if found is None:
         known = {key.rpartition("/")[0] for key in cells}
         hint = near(f"{table}/{needed}", known) or near(needed, known)

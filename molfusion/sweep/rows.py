@@ -11,6 +11,7 @@ from typing import Any
 from molfusion.config import ConfigError
 from molfusion.sweep.spec import near
 
+TRAINED = "trained"  # the slot of the run that a row asks anew
 Specs = dict[str, Mapping[str, Any]]  # label -> what the file says of that row
 
 
@@ -43,7 +44,8 @@ def rows(file: Path, name: str, table: Mapping[str, Any], earlier: Mapping[str, 
             raise ConfigError(f"{file}: tables.{name}.rows_of: no table {other!r} before this one{near(str(other), earlier)}")
         for label, given in earlier[other].items():
             inherited = {key: given[key] for key in ("parts", "control") if key in given}
-            specs[label] = {**inherited, "needs": f"{other}/{label}", "set": source.get("set", {})}
+            slot = TRAINED if source.get(TRAINED) else "needs"
+            specs[label] = {**inherited, slot: f"{other}/{label}", "set": source.get("set", {})}
     specs |= {str(label): row for label, row in table.get("rows", {}).items()}
     for label, spec in specs.items():
         for key in ("parts", "control"):
@@ -67,7 +69,8 @@ def mark(key: str, value: Any) -> str:
 def needed_rows(spec: Mapping[str, Any]) -> dict[str, str]:
     """The rows that a row is built on, by the name that stands in braces where their exports go."""
     needs = spec.get("needs") or {}
-    return {str(k): str(v) for k, v in needs.items()} if isinstance(needs, Mapping) else {"needs": str(needs)}
+    found = {str(k): str(v) for k, v in needs.items()} if isinstance(needs, Mapping) else {"needs": str(needs)}
+    return found | ({TRAINED: str(spec[TRAINED])} if spec.get(TRAINED) else {})
 
 
 def _names(spec: Mapping[str, Any], key: str) -> list[str]:
@@ -84,7 +87,9 @@ def _at(spec: Mapping[str, Any], name: str, specs: Specs, marks: Sequence[str]) 
     out = dict(spec)
     if needed := needed_rows(spec):
         own = {slot: label.removeprefix(f"{name}/") for slot, label in needed.items()}
-        out["needs"] = {slot: _marked(own[slot], marks) if own[slot] in specs else label for slot, label in needed.items()}
+        meant = {slot: _marked(own[slot], marks) if own[slot] in specs else label for slot, label in needed.items()}
+        out |= {TRAINED: meant.pop(TRAINED)} if TRAINED in meant else {}
+        out["needs"] = meant
     if "parts" in spec:
         out["parts"] = [_marked(part, marks) for part in _names(spec, "parts")]
     if spec.get("control"):

@@ -16,7 +16,7 @@ from molfusion.paths import shipped
 
 TOP = {"extends", "title", "about", "seeds", "config", "set", "tables"}
 TABLE = {"reliance", "about", "config", "set", "rows", "rows_of", "axes", "baselines", "headline"}
-ROW = {"config", "set", "needs", "parts", "control", "about"}
+ROW = {"config", "set", "needs", "trained", "parts", "control", "about"}
 
 _MAPPINGS = {"set", "tables", "rows", "rows_of", "axes"}
 _LISTS = {"seeds", "config", "baselines", "headline", "parts", "reliance"}
@@ -34,7 +34,7 @@ def read(file: Path) -> dict[str, Any]:
     for name, table in spec.get("tables", {}).items():
         where = f"tables.{name}"
         _check(file, where, table, TABLE)
-        _check(file, f"{where}.rows_of", table.get("rows_of", {}), {"table", "set"})
+        _check(file, f"{where}.rows_of", table.get("rows_of", {}), {"table", "set", "trained"})
         for axis, values in table.get("axes", {}).items():
             if not isinstance(values, list) or not values:
                 raise ConfigError(f"{file}: {where}.axes.{axis}: expected a list of values, found {values!r}")

@@ -121,10 +121,14 @@ class Retrieval(Task):
             "pools": batch.pools,
             "smiles": batch.smiles,
             "captions": batch.texts,
-            "molecules": self.towers.embed_molecules(batch).cpu(),
             "texts": self.towers.embed_texts(batch).cpu(),
+            "molecules": [None] * len(batch),
+            "items": [None] * len(batch),
         }
-        kept["items"] = self.towers.match_items(batch) if self.rerank else [None] * len(batch)
+        if "all" in batch.scopes:  # a scope restricts the text: the molecule is embedded already
+            kept["molecules"] = self.towers.embed_molecules(batch).cpu()
+            if self.rerank:
+                kept["items"] = self.towers.match_items(batch)
         return kept
 
     def predictions(self, batch: MoleculeBatch) -> list[dict[str, Any]]:
@@ -201,4 +205,5 @@ def _by_scope(observed: list[dict[str, Any]]) -> dict[str, list[_Pair]]:
     names = ["scopes", "ids", "groups", "pools", "molecules", "texts", "items", "smiles", "captions"]
     for scope, *fields in named_rows(observed, names):
         found.setdefault(scope, {})[fields[0]] = _Pair(*fields)
-    return {scope: list(pairs.values()) for scope, pairs in found.items()}
+    whole = found["all"]
+    return {scope: [p._replace(molecule=whole[p.id].molecule) for p in pairs.values()] for scope, pairs in found.items()}
