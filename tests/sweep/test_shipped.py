@@ -22,7 +22,8 @@ def quick(config, card):
         data = [("data.card", "demo"), ("data.train_fraction", 0.05)]
         if "atoms" in given and given["card"] != "demo":  # whose molecules are half as large as real ones
             data += [("data.atoms", {split: [n // 2 for n in sizes] for split, sizes in given["atoms"].items()})]
-    settings = [*data, ("data.batch_size", 8), ("data.root", None), ("trainer.fast_dev_run", True), ("trainer.accelerator", "cpu")]
+    settings = [*data, ("data.batch_size", 8), ("data.root", None)]
+    settings += [("trainer.fast_dev_run", True), ("trainer.accelerator", "cpu")]
     model = config.tree["model"]
     if "lm" in model["init_args"]:
         settings += [("model.lm", TINY), ("model.decoding.max_new_tokens", 4)]

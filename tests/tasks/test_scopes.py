@@ -24,8 +24,8 @@ class Towers(nn.Module):
 def batch(ids, texts, scope):
     n = len(ids)
     return MoleculeBatch(
-        ids=list(ids), smiles=["C"] * n, texts=texts, groups=list(ids), scopes=[scope] * n, pools=["p" if scope != "all" else ""] * n,
-        prompts=[""] * n, targets=torch.zeros(n, 0), views={},
+        ids=list(ids), smiles=["C"] * n, texts=texts, groups=list(ids), scopes=[scope] * n, prompts=[""] * n,
+        pools=["p" if scope != "all" else ""] * n, targets=torch.zeros(n, 0), views={},
     )  # fmt: skip
 
 
