@@ -146,7 +146,7 @@ def _cell(
     overrides: Sequence[str],
 ) -> Cell:
     where = f"{file}: tables.{name}.rows.{row.label}"
-    needs = {slot: _needed(needed, name, seed, cells, where) for slot, needed in needed_rows(row.spec).items()}
+    needs = {slot: _needed(slot, needed, name, seed, cells, where) for slot, needed in needed_rows(row.spec).items()}
     trained = needs.get(TRAINED)
     # A run that is asked anew keeps its config; what stands over the whole sweep is in that already.
     layers = [spec, table, row.spec] if trained is None else [{"set": table.get("set", {})}, row.spec]
@@ -167,15 +167,16 @@ def _cell(
     return Cell(name, row.label, seed, config, folder, needs, parts, control, asked)
 
 
-def _needed(needed: str, table: str, seed: int, cells: Mapping[str, Cell], where: str) -> Cell:
+def _needed(slot: str, needed: str, table: str, seed: int, cells: Mapping[str, Cell], where: str) -> Cell:
     """That row's run of the same seed, of this table or of the one it names."""
+    where = f"{where}.{TRAINED if slot == TRAINED else 'needs'}"
     found = cells.get(f"{table}/{needed}/{seed}") or cells.get(f"{needed}/{seed}")
     if found is not None and found.trained:
-        raise ConfigError(f"{where}.needs: {needed!r} is only asked, not trained; name {found.trained.row!r}, which it is")
+        raise ConfigError(f"{where}: {needed!r} is only asked; name {found.trained.key.rpartition('/')[0]!r}, which is trained")
     if found is None:
         known = {key.rpartition("/")[0] for key in cells}
         hint = near(f"{table}/{needed}", known) or near(needed, known)
-        raise ConfigError(f"{where}.needs: no row {needed!r} before this one{hint}")
+        raise ConfigError(f"{where}: no row {needed!r} before this one{hint}")
     return found
 
 

@@ -143,6 +143,32 @@ def test_a_row_that_names_what_is_not_there(row, expected, tmp_path):
     assert expected in mistake(tmp_path, tables)
 
 
+def test_a_row_that_asks_a_trained_run_anew(tmp_path):
+    """Its config is that run's, under the settings of the table it stands in and its own."""
+    asked = {"X": {"trained": "t/FP", "set": {"data.batch_size": 4}}}
+    tables = {
+        "t": {"set": {"model": RETRIEVAL}, "rows": {"FP": {}, "QFormer(FP)": {"parts": ["FP"]}}},
+        "u": {"set": {"data.train_fraction": 0.5}, "rows": asked, "axes": {"model.temperature": [0.1, 0.2]}},
+        "v": {"rows_of": {"table": "t", "trained": True, "set": {"data.batch_size": 2}}},
+    }
+    cells = by_key(planned(tmp_path, tables, seeds=[0, 1]))
+    first, point = cells["t/FP/1"], cells["u/X temperature=0.2/1"]
+    assert point.trained is first
+    assert first.trained is None
+    tree = point.config.tree
+    assert (tree["seed_everything"], tree["data"]["batch_size"], tree["data"]["train_fraction"]) == (1, 4, 0.5)
+    assert tree["model"]["init_args"] == {**first.config.tree["model"]["init_args"], "temperature": 0.2}
+    other = cells["v/QFormer(FP)/0"]
+    assert other.trained is cells["t/QFormer(FP)/0"]
+    assert other.parts == ("FP",)
+    for wrong, expected in (
+        ({"trained": "FPP"}, "tables.w.rows.Y.trained: no row 'FPP' before this one"),
+        ({"needs": "v/FP"}, "tables.w.rows.Y.needs: 'v/FP' is only asked; name 't/FP', which is trained"),
+        ({"trained": "v/FP"}, "tables.w.rows.Y.trained: 'v/FP' is only asked; name 't/FP', which is trained"),
+    ):
+        assert expected in mistake(tmp_path, {**tables, "w": {"rows": {"Y": wrong}}})
+
+
 def test_labels_with_a_slash_are_found_in_their_own_table_first(tmp_path):
     rows = {"a/b": {}, "c": {"needs": "a/b", "set": {"model.text": "{needs}/text.yaml"}}}
     cells = by_key(planned(tmp_path, {"t": {"set": {"model": RETRIEVAL}, "rows": rows}}))
