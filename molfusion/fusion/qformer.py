@@ -136,7 +136,7 @@ class QFormer(Encoder):
 
     def project_text(self, texts: Texts) -> Tensor:
         """Captions into the shared space [B, P], by their first token."""
-        return F.normalize(self.text_head(self.bert.read_text(texts.ids, texts.mask)[:, 0]).float(), dim=-1)
+        return F.normalize(self.text_head(self.bert.read_text(texts.ids, texts.mask, wanted=1)[:, 0]).float(), dim=-1)
 
     def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]:
         """`contrast`, `match`, `caption`, to be added up as they are."""
@@ -156,8 +156,8 @@ class QFormer(Encoder):
     def match_logits(self, states: Tensor, bias: Tensor, texts: Texts) -> Tensor:
         """[B, 2] logits of (wrong, right) for molecule i with text i: mean over queries of the head."""
         queries = self.query.expand(len(states), -1, -1)
-        both = self.bert.read_both(queries, texts.ids, texts.mask, states, bias)
-        logits: Tensor = self.match_head(both[:, : queries.shape[1]]).mean(1)
+        read = self.bert.read_both(queries, texts.ids, texts.mask, states, bias, wanted=queries.shape[1])
+        logits: Tensor = self.match_head(read).mean(1)
         return logits
 
     def match_items(self, batch: MoleculeBatch) -> list[MatchItem]:

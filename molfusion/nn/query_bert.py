@@ -88,9 +88,10 @@ class QueryLayer(nn.Module):
         states: Tensor | None = None,
         states_bias: Tensor | None = None,
         past: KeyValue | None = None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, KeyValue]:
-        """The first `queries` rows of x [B, Q + L, D] are queries."""
-        x, own = self.attention(x, x, bias, past)
+        """The first `queries` rows of x [B, Q + L, D] are queries. With `wanted`, so many first rows are computed alone."""
+        x, own = self.attention(x[:, :wanted], x, bias, past)
         if not queries:
             return self.text_ffn(x), own
         q, text = x[:, :queries], x[:, queries:]
@@ -150,23 +151,34 @@ class QueryBert(nn.Module):
             cache.append(own)
         return x, cache
 
-    def read_text(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Text alone, every word seeing every other: ids, mask [B, L] -> [B, L, D]."""
+    def read_text(self, ids: Tensor, mask: Tensor, wanted: int | None = None) -> Tensor:
+        """Text alone, every word seeing every other: ids, mask [B, L] -> [B, L, D], or the `wanted` first words of it."""
         x = self._embed(None, ids)
         bias = visible(mask[:, None, :])
-        for layer in self.layers:
-            x, _ = layer(x, bias, 0)
+        for layer, rows in self._layers(wanted):
+            x, _ = layer(x, bias, 0, wanted=rows)
         return x
 
     def read_both(
-        self, queries: Tensor, ids: Tensor, mask: Tensor, states: Tensor, states_bias: Tensor | None
+        self,
+        queries: Tensor,
+        ids: Tensor,
+        mask: Tensor,
+        states: Tensor,
+        states_bias: Tensor | None,
+        wanted: int | None = None,
     ) -> Tensor:
-        """Queries and text together, all seeing all -> [B, Q + L, D]."""
+        """Queries and text together, all seeing all -> [B, Q + L, D], or the `wanted` first rows of it."""
         x = self._embed(queries, ids)
         bias = visible(F.pad(mask, (queries.shape[1], 0), value=True)[:, None, :])
-        for layer in self.layers:
-            x, _ = layer(x, bias, queries.shape[1], states, states_bias)
+        for layer, rows in self._layers(wanted):
+            x, _ = layer(x, bias, queries.shape[1], states, states_bias, wanted=rows)
         return x
+
+    def _layers(self, wanted: int | None) -> Iterator[tuple[nn.Module, int | None]]:
+        """Each layer, and how many rows it is to compute: below the last, all are read by others."""
+        yield from ((layer, None) for layer in self.layers[:-1])
+        yield self.layers[-1], wanted
 
     def read_caption(self, ids: Tensor, mask: Tensor, cache: Sequence[KeyValue]) -> Tensor:
         """[B, L, D]: each word sees all queries (through `cache`) and the words up to itself."""

@@ -40,3 +40,4 @@ def test_padded_text_changes_nothing():
     ids, mask = torch.tensor([[5, 6, 7]]), torch.ones(1, 3, dtype=torch.bool)
     longer = torch.tensor([[5, 6, 7, 0, 0]])
     torch.testing.assert_close(model.read_text(longer, longer.ne(0))[:, :3], model.read_text(ids, mask))
+    torch.testing.assert_close(model.read_text(ids, mask, wanted=1), model.read_text(ids, mask)[:, :1])
