@@ -36,6 +36,10 @@ class _CLI(LightningCLI):
     def add_arguments_to_parser(self, parser: Any) -> None:
         parser.link_arguments("model.views", "data.views", apply_on="instantiate")
 
+    def _dump_config(self) -> None:
+        """Not what it was given once more as YAML, for `save_hyperparameters`: a quarter of the time, and config.yaml has it."""
+        self.config_dump: dict[str, Any] = {}
+
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         given = self._get(self.config_init, "trainer")
         if given.get("logger") in (None, True):

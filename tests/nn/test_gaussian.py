@@ -27,3 +27,9 @@ def test_reach_spreads_the_kernels():
     layer = GaussianPairs(5, 4, reach=12.0)
     assert layer.means.tolist() == [0, 3, 6, 9, 12]
     assert GaussianPairs(64, 4).means.max() <= 3
+
+
+def test_gradients_are_those_of_the_formula():
+    x, means = torch.randn(2, 3, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
+    stds = torch.rand(4, dtype=torch.float64) + 0.3
+    assert torch.autograd.gradcheck(gaussian_density, [t.requires_grad_() for t in (x, means, stds)])
