@@ -159,7 +159,7 @@ def test_a_fusion_is_as_under_ddp(card, tmp_path):
     found = {}
     for name, strategy in (("ddp", DDP), ("fsdp", FSDP)):
         found[name] = together(2, fit, tmp_path / name, card, "Retrieval", overrides=[STEADY, *strategy], **settings)
-    same(weights(tmp_path / "ddp"), weights(tmp_path / "fsdp"))
+    same(weights(tmp_path / "ddp"), weights(tmp_path / "fsdp"), atol=1e-4)  # steps are of 3e-3; a graph's sums have no order
     assert found["fsdp"][0]["metrics"] == found["fsdp"][1]["metrics"] == pytest.approx(found["ddp"][0]["metrics"], abs=1e-4)
     frozen = {"class_path": "molfusion.encoders.Frozen", "init_args": {"encoder": UNIMOL}}
     ((result, whole, _), _) = together(2, watched, tmp_path / "probe", card, "Property", encoder=frozen, epochs=1, overrides=FSDP)
