@@ -29,7 +29,7 @@ class Task(L.LightningModule, ABC):
     """
 
     monitor: ClassVar[str] = "val/score"  # what checkpoints are chosen by, on validation; higher is better
-    validates_in_full: ClassVar[bool] = True  # while it trains, as it does afterwards
+    validates_in_full: bool = True  # while it trains, as it does afterwards
     views: frozenset[View]
 
     def __init__(

@@ -43,6 +43,7 @@ class Pretraining(Task):
         """
         super().__init__(optimizer, schedule, start, weights)
         self.objective = objective
+        self.validates_in_full = not isinstance(objective, Reconstructs)
         self.views = objective.views
 
     def losses(self, batch: MoleculeBatch) -> dict[str, Tensor]:

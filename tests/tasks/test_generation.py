@@ -145,6 +145,8 @@ def test_clean_text():
 @pytest.mark.slow
 def test_what_the_stages_leave_behind(stages):
     metrics = json.loads((stages / "autoencode" / "metrics.json").read_text())["metrics"]
+    told = {split: {n.partition("/")[2] for n in metrics if n.startswith(split)} for split in ("val", "test")}
+    assert told["val"] == told["test"]  # molecules too, though validation in training asks for none
     assert {f"test/{name}" for name in ("reconstruction", "kl", "loss", "score", *Comparison._fields)} <= metrics.keys()
     result = json.loads((stages / "diffuse" / "metrics.json").read_text())
     assert result["encoder"] == "Autoencoder(Projection(Fingerprint),SelfiesDecoder)"
