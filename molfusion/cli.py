@@ -332,7 +332,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     arguments.overrides = overrides
     # Read when torch is loaded. Threads that wait for each other by spinning take the core that the other needs: with another
-    # process on the machine a step of two threads took three to thirty times as long.
+    # process on the machine a step of two threads took three to four times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     module, function = COMMANDS[arguments.command][0].split(":")
     from molfusion.errors import reported

@@ -68,7 +68,7 @@ def load_records(card: Card, cache: Path) -> Records:
     kept, ledger = cache / "records" / f"{key}.parquet", cache / "records" / f"{key}.dropped.parquet"
     if kept.is_file() and ledger.is_file():
         try:
-            return _kept(kept, ledger, kept.stat().st_mtime_ns)
+            return _read_before(kept, ledger, kept.stat().st_mtime_ns)
         except (ValueError, OSError) as error:
             _warn(f"{kept.with_suffix('')}: damaged ({error}): card {card.name} is read again")
     made = _read_all(card)
@@ -79,7 +79,7 @@ def load_records(card: Card, cache: Path) -> Records:
 
 
 @functools.lru_cache(maxsize=2)
-def _kept(table: Path, ledger: Path, written: int) -> Records:
+def _read_before(table: Path, ledger: Path, written: int) -> Records:
     """Once a process, and in a sweep once for all that are forked from it; `written` tells a new file from an old one."""
     return Records(from_table(_load(table)), [Dropped(**row) for row in _load(ledger).to_pylist()])
 
