@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 SWEEP ?= experiments/sweeps/side_by_side.yaml
 OUT ?= runs/$(basename $(notdir $(SWEEP)))
 ARGS ?=
+# Test processes beside each other; each has a thread and a feature store of its own.
+WORKERS ?= 2
 # Two threads of one process spin against each other on a loaded machine; sweeps run processes beside each other.
 export OMP_NUM_THREADS ?= 1
 
@@ -31,10 +33,10 @@ report: $(READY)  ## write the report of a finished sweep once more (OUT=folder)
 	$(BIN)/molfusion report $(OUT)
 
 test: $(READY)  ## all tests: fast and slow (gpu and network tests skip where there is none)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: $(READY)  ## tests that take seconds
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal $(ARGS)
 
 parity: $(READY)  ## golden cases of the official modules (MOLFUSION_GOLDEN=folder; else the subset in tests/golden)
 	$(BIN)/python -m pytest tests/parity $(ARGS)

@@ -265,6 +265,9 @@ def _add_vocabulary(command: argparse.ArgumentParser) -> None:
         "--min-count", type=int, default=5, metavar="N", help="rarer attachments share one that is open everywhere (by default 5)"
     )
     command.add_argument("--max-atoms", type=int, default=100, metavar="N", help="leave larger molecules out (by default 100)")
+    command.add_argument(
+        "--reach", type=int, metavar="N", help="also say how many molecules under N heavy atoms perfect choices would write"
+    )
     command.add_argument("--compat", action="store_true", help="decompose as 3M-Diffusion's released code does")
     command.add_argument("-j", "--workers", type=int, metavar="N", help="processes; by default one a core")
 

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from molfusion.chem.motifs_oracle import reachable
 from molfusion.chem.motifs_vocabulary import (
     MotifVocabulary,
     count_fragments,
@@ -22,7 +23,7 @@ from molfusion.chem.motifs_vocabulary import (
     vocabulary_of,
     writable_tree,
 )
-from molfusion.chem.parse import ChemError
+from molfusion.chem.parse import ChemError, parse
 from molfusion.data.card import CardError, load_card
 from molfusion.data.pool import isolated
 from molfusion.data.records import load_records
@@ -63,6 +64,8 @@ def main(arguments: argparse.Namespace) -> int:
     _report(words, len(train), reasons)
     for split, smiles in by_split.items():
         _cover(words, split, smiles, workers, arguments.max_atoms)
+        if arguments.reach:
+            _reach(words, split, smiles, workers, arguments.reach)
     return 0
 
 
@@ -93,6 +96,22 @@ def _cover(words: MotifVocabulary, split: str, smiles: Sequence[str], workers: i
         counts["left out" if isinstance(found, str) else "covered" if inside else "out of vocabulary"] += 1
     shares = ", ".join(f"{n} ({100 * n / len(smiles):.1f} %) {what}" for what, n in sorted(counts.items()))
     print(f"{split}: {len(smiles)} molecules: {shares}")
+
+
+def _reach(words: MotifVocabulary, split: str, smiles: Sequence[str], workers: int, limit: int) -> None:
+    """What share of a split's small, connected molecules comes back if every choice of the decoder is the right one."""
+    small = [s for s in dict.fromkeys(smiles) if "." not in s and parse(s).GetNumHeavyAtoms() < limit]
+    found = _each(_Reach(words), small, workers, "reach")
+    counts = Counter(reason if isinstance(reason, str) else _REACHED[reason] for reason in found)
+    inside = sum(counts[name] for name in _REACHED.values())
+    print(f"{split}: {len(small)} connected molecules under {limit} heavy atoms: {inside} in vocabulary, of which")
+    print(f"  {counts[_REACHED[True]]} ({100 * counts[_REACHED[True]] / max(inside, 1):.1f} %) come back by the right choices")
+    for reason, n in counts.most_common():
+        if reason not in _REACHED.values():
+            print(f"  {n} ({100 * n / max(len(small), 1):.1f} % of all) not asked: {reason}")
+
+
+_REACHED = {True: "reachable", False: "not reachable"}
 
 
 def _each(function: Callable[[Sequence[str]], list[Any]], items: Sequence[str], workers: int, what: str) -> list[Any]:
@@ -129,6 +148,16 @@ class _Pairs:
 
     def _pairs(self, smiles: str) -> list[tuple[str, str, str]]:
         return pairs_of(writable_tree(smiles, self.words, self.max_atoms), self.words.compat)
+
+
+class _Reach:
+    """Whether a molecule comes back by the right choices, or why it cannot be asked."""
+
+    def __init__(self, words: MotifVocabulary) -> None:
+        self.words = words
+
+    def __call__(self, smiles: Sequence[str]) -> list[bool | str]:
+        return [_told(partial(reachable, s, self.words)) for s in smiles]
 
 
 def _told(function: Callable[[], Any]) -> Any:
