@@ -135,7 +135,7 @@ class LanguageModel(nn.Module):
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
         """Theirs, and our own for what `state_dict` leaves out."""
-        own = dict(self.named_parameters())
+        own = dict(self.named_parameters(remove_duplicate=False))  # tied weights have two names
         for name in self._reread():
             state_dict.setdefault(prefix + name, own[name])
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

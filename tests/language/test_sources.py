@@ -7,6 +7,7 @@ import torch
 
 from molfusion.config import compose
 from molfusion.language import LanguageError, LanguageModel, Lora, memory
+from molfusion.language.sources import TINY_TOKENIZER
 from molfusion.paths import shipped
 from tests.language.helpers import SIZES, batch, model, record, soft
 
@@ -71,6 +72,24 @@ def test_published_weights_arrive_later_and_stay_out_of_checkpoints(folder):
     del state["model.model.layers.0.mlp.up_proj.lora_A.default.weight"]
     with pytest.raises(RuntimeError, match=r"Missing key.*up_proj\.lora_A"):
         again.load_state_dict(state)
+
+
+@pytest.mark.parametrize("train", ["lora", "full"])
+def test_a_head_that_is_the_embedding(tmp_path, train):
+    """SmolLM2 has one: a parameter of two names, of which checkpoints of adapters hold neither."""
+    sizes = {**SIZES, "tie_word_embeddings": True}
+    model(config=sizes, train="none").model.save_pretrained(tmp_path)
+    first, again = (LanguageModel(name=str(tmp_path), tokenizer=TINY_TOKENIZER, train=train, lora=Lora(rank=2)) for _ in range(2))
+    for lm in (first, again):
+        lm.load_pretrained()
+    assert first.model.get_output_embeddings().weight is first.model.get_input_embeddings().weight
+    with torch.no_grad():
+        for p in first.parameters():
+            if p.requires_grad:
+                p.add_(0.1)
+    again.load_state_dict(first.state_dict())
+    b = batch(first, record())
+    assert torch.equal(again.eval().loss(soft(1), b), first.eval().loss(soft(1), b))
 
 
 def test_trained_wholly_everything_is_kept(folder):
