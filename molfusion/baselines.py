@@ -55,6 +55,7 @@ def chance(data: MoleculeData) -> Result:
 
 def ridge_tfidf(data: MoleculeData) -> Result:
     """Ridge regression from count fingerprints to TF-IDF of words and word pairs; cosine in that space."""
+    from scipy.linalg import cho_factor, cho_solve
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     train = _sampled(data.records["train"])
@@ -62,13 +63,20 @@ def ridge_tfidf(data: MoleculeData) -> Result:
     told = words.fit_transform([r.text for r in train])
     prints = _prints(train)
     kernel, overlap = prints @ prints.T, (told @ told.T).toarray()
+    factor = {alpha: cho_factor(kernel + alpha * np.eye(len(kernel))) for alpha in _ALPHAS}
+    known: dict[tuple[str, float], Floats] = {}  # molecule, alpha -> its column: under every scope of its text the same
+
+    def columns(records: Sequence[Record], alpha: float) -> Floats:
+        # Predicted text = cᵀ told with c = (K + αI)⁻¹ k: its cosine with any text needs inner products only.
+        if new := list({r.smiles: r for r in records if (r.smiles, alpha) not in known}.values()):
+            weight = cho_solve(factor[alpha], prints @ _prints(new).T)
+            norms = np.sqrt(np.einsum("ij,ij->j", weight, overlap @ weight)).clip(min=1e-12)
+            known.update({(r.smiles, alpha): c for r, c in zip(new, (weight / norms).T, strict=True)})
+        return np.stack([known[r.smiles, alpha] for r in records])
 
     def scores(records: Sequence[Record], alpha: float) -> Floats:
-        # Predicted text = cᵀ told with c = (K + αI)⁻¹ k: its cosine with any text needs inner products only.
-        weight = np.linalg.solve(kernel + alpha * np.eye(len(kernel)), prints @ _prints(records).T)
-        norms = np.sqrt(np.einsum("ij,ij->j", weight, overlap @ weight)).clip(min=1e-12)
         wanted = words.transform([r.text for r in records])
-        cosines: Floats = np.asarray((told @ wanted.T).T @ weight).T / norms[:, None]
+        cosines: Floats = columns(records, alpha) @ (told @ wanted.T).toarray()
         return cosines
 
     best = max(_ALPHAS, key=lambda alpha: _mrr(scores(data.records["val"], alpha)))
@@ -116,6 +124,17 @@ def ridge_counts(data: MoleculeData) -> Result:
     prints = {"train": _prints(train), "val": _prints(data.records["val"]), "test": _prints(data.records["test"])}
     values = {"train": np.array([r.targets for r in train]), "val": data.target_values("val")}
     predicted = {split: np.zeros((len(prints[split]), len(data.targets))) for split in ("val", "test")}
+    fitted: dict[tuple[bytes, float], Any] = {}  # a ridge of all targets that the same molecules have: a fifth of the time
+
+    def ridge(known: NDArray[np.bool_], alpha: float, column: int) -> Callable[[Floats], Floats]:
+        same = [c for c in numbers if np.array_equal(np.isfinite(values["train"][:, c]), known)]
+        if (key := (known.tobytes(), alpha)) not in fitted:
+            y = values["train"][known][:, same]
+            fitted[key] = Ridge(alpha=alpha).fit(prints["train"][known], y - y.mean(0))
+        centre, place = values["train"][known, column].mean(), same.index(column)
+        return lambda x: np.asarray(fitted[key].predict(x)).reshape(len(x), -1)[:, place] + centre
+
+    numbers = [i for i, t in enumerate(data.targets) if t.kind == "regression"]
     for column, target in enumerate(data.targets):
         known = np.isfinite(values["train"][:, column])
         x, y = prints["train"][known], values["train"][known, column]
@@ -125,9 +144,7 @@ def ridge_counts(data: MoleculeData) -> Result:
                 model: Any = LogisticRegression(C=1 / alpha, max_iter=2000).fit(x, y.astype(int))
                 predict = _probability(model)
             else:
-                centre = y.mean()
-                model = Ridge(alpha=alpha).fit(x, y - centre)
-                predict = _shifted(model, centre)
+                predict = ridge(known, alpha, column)
             guess = predict(prints["val"])[:, None]
             score = property_metrics.selection_score(guess, values["val"][:, [column]], [target], np.array([y.std() or 1.0]))
             models.append((score, predict))
@@ -139,10 +156,6 @@ def ridge_counts(data: MoleculeData) -> Result:
 
 def _probability(model: Any) -> Callable[[Floats], Floats]:
     return lambda x: np.asarray(model.predict_proba(x)[:, 1])
-
-
-def _shifted(model: Any, centre: float) -> Callable[[Floats], Floats]:
-    return lambda x: np.asarray(model.predict(x)) + centre
 
 
 def _property(data: MoleculeData, predict: Callable[[Sequence[Record]], Floats]) -> Result:

@@ -28,8 +28,8 @@ class _Density(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, means: Tensor, stds: Tensor) -> Tensor:
         z = (x.unsqueeze(-1) - means).div_(stds)
-        exponent = F.threshold_((z * -0.5).mul_(z), _FAR, -torch.inf)
-        density = exponent.exp_().div_((2 * _PI) ** 0.5 * stds)
+        exponent = F.threshold((z * -0.5).mul_(z), _FAR, -torch.inf, inplace=True)
+        density: Tensor = exponent.exp_().div_((2 * _PI) ** 0.5 * stds)
         ctx.save_for_backward(z, density, stds)
         return density
 
