@@ -132,12 +132,15 @@ def test_it_learns_two_points():
     torch.manual_seed(0)
     denoiser, diffusion = Denoiser(2, 1, 64, 3), Diffusion(50, drop=0.2)
     optimizer = torch.optim.AdamW(denoiser.parameters(), lr=2e-3)
+    # At a constant rate the last steps decide which point wins: 50 to 81 % at the one of +1 over six seeds; so 46 to 53.
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, 600)
     for _ in range(600):
         context = torch.randint(0, 2, (128, 1)) * 2.0 - 1
         loss = diffusion.loss(denoiser, context * torch.tensor([1.0, 2.0]), context)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        schedule.step()
     context = torch.tensor([[1.0], [-1.0]]).repeat(20, 1)
     found = diffusion.sample(denoiser, context, torch.randn(40, 2), 25)
     assert (found - context * torch.tensor([1.0, 2.0])).abs().max() < 0.3
