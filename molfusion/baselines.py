@@ -16,7 +16,6 @@ from molfusion.batch import Record
 from molfusion.caption_baselines import CAPTION_BASELINES
 from molfusion.config import ConfigError
 from molfusion.data.datamodule import MoleculeData
-from molfusion.data.records import with_scope
 from molfusion.metrics import property as property_metrics
 from molfusion.metrics import retrieval as retrieval_metrics
 from molfusion.molecule_baselines import GENERATION_BASELINES, RECONSTRUCTION_BASELINES
@@ -92,8 +91,8 @@ def _retrieval(data: MoleculeData, scores: Callable[[Sequence[Record]], Floats])
     rows: list[dict[str, Any]] = []
     for split in ("val", "test"):
         records = data.records[split]
-        for scope in ("all", *data.card.scopes):
-            asked = records if scope == "all" else _scoped(records, scope, data.card.scopes[scope])
+        for scope in ("all", *data.scopes.names):
+            asked = records if scope == "all" else data.scopes.of(records, scope)
             if not asked:
                 continue
             found = retrieval_metrics.both_directions(scores(asked), [r.pool for r in asked])
@@ -101,10 +100,6 @@ def _retrieval(data: MoleculeData, scores: Callable[[Sequence[Record]], Floats])
             named = retrieval_metrics.rows(found, [r.id for r in asked], [r.group for r in asked], scope)
             rows += [{"split": split, **row} for row in named]
     return metrics, rows
-
-
-def _scoped(records: Sequence[Record], tag: str, pool: str) -> list[Record]:
-    return [s for r in records if (s := with_scope(r, tag, pool)) is not None]
 
 
 # -- property ----------------------------------------------------------------------------------------

@@ -20,8 +20,9 @@ from molfusion.data.borrow import How, donors
 from molfusion.data.card import Card, CardError, load_card
 from molfusion.data.part import Part
 from molfusion.data.prepare import Summary, prepare
-from molfusion.data.records import Dropped, Records, load_records, with_scope
+from molfusion.data.records import Dropped, Records, load_records
 from molfusion.data.sampler import BatchOrder, ResumableLoader, worker_init
+from molfusion.data.scopes import Scopes
 from molfusion.data.store import ViewStore
 from molfusion.paths import cache_folder
 from molfusion.views.base import View, ViewError
@@ -136,6 +137,11 @@ class MoleculeData(L.LightningDataModule):
             replacement; by default each question comes once an epoch.
         atoms: of some splits the fewest and the most heavy atoms, such as {train: [1, 29], test: [30, 50]}.
         told: of some splits what captions keep: kinds or tags of facts; and which tasks of questions stay.
+        contains: of some splits SMARTS that molecules must match, such as {test: "[#16]"} for sulfur.
+        lacks: of some splits SMARTS that molecules must not match.
+        split: part the molecules by scaffolds or at random, instead of as the card says.
+        near: score retrieval also among molecules that hardly differ: `isomers`, `scaffold`, `moved`, `stereo` (see
+            `molfusion.data.scopes`).
     """
 
     def __init__(
@@ -160,6 +166,10 @@ class MoleculeData(L.LightningDataModule):
         balance: float | None = None,
         atoms: dict[str, list[int]] | None = None,
         told: dict[str, list[str]] | None = None,
+        contains: dict[str, str] | None = None,
+        lacks: dict[str, str] | None = None,
+        split: Literal["scaffold", "random"] | None = None,
+        near: list[str] | None = None,
     ) -> None:
         super().__init__()
         if not 0 < train_fraction <= 1:
@@ -167,6 +177,8 @@ class MoleculeData(L.LightningDataModule):
         self.card: Card = load_card(card, root, targets)
         if max_heavy_atoms is not None:
             self.card = replace(self.card, drop=replace(self.card.drop, max_heavy_atoms=max_heavy_atoms))
+        if split is not None:
+            self.card = replace(self.card, split=replace(self.card.split, by=split, holdout={}))
         self.views = frozenset(views or ())
         if self.card.unfit_for_text and any(_reads_text(v) or isinstance(v, PromptView) for v in self.views):
             raise CardError(f"card {self.card.name} is not for models that read text: {self.card.unfit_for_text}")
@@ -180,7 +192,8 @@ class MoleculeData(L.LightningDataModule):
         if balance is not None and (balance < 0 or together or most_pairs is not None):
             raise ValueError(f"balance is {balance}: expected 0 to 1 or so, and neither `together` nor `most_pairs` beside it")
         self.alike, self.most_pairs, self.balance = alike, most_pairs, balance
-        self.part = Part(atoms or {}, told or {})
+        self.part = Part(atoms or {}, told or {}, contains or {}, lacks or {})
+        self.scopes = Scopes(self.card.scopes, near or [])
         self.cache = Path(cache) if cache else cache_folder()
         self.targets, self._columns = _chosen(self.card, targets)
         self.records: dict[str, list[Record]] = {}
@@ -275,11 +288,10 @@ class MoleculeData(L.LightningDataModule):
         return self._loader([r for records in self.records.values() for r in records], shuffle=False)
 
     def _scoped(self, records: list[Record]) -> list[Record]:
-        """The records, and once more under each of the card's scopes, if somebody reads their text."""
+        """The records, and once more under each scope, if somebody reads their text."""
         if not any(_reads_text(v) for v in self.views):
             return records
-        scoped = [with_scope(r, tag, pool) for tag, pool in self.card.scopes.items() for r in records]
-        return records + [r for r in scoped if r is not None]
+        return records + [r for name in self.scopes.names for r in self.scopes.of(records, name)]
 
     def _loader(self, records: list[Record], shuffle: bool) -> ResumableLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

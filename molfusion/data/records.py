@@ -6,7 +6,7 @@ import functools
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -226,12 +226,3 @@ def _ragged(column: pa.ChunkedArray) -> list[np.ndarray[Any, Any]]:
     joined = column.combine_chunks()
     lengths = joined.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     return np.split(joined.flatten().to_numpy(zero_copy_only=False), np.cumsum(lengths)[:-1])
-
-
-def with_scope(record: Record, tag: str, pool_kind: str) -> Record | None:
-    """The record with its text cut to the facts of one tag, or None where it has none (or no such pool)."""
-    text = " ".join(fact.text for fact in record.facts if fact.tag == tag)
-    pool = dict(record.pools).get(pool_kind, "")
-    if not text or (pool_kind and not pool):
-        return None
-    return replace(record, text=text, scope=tag, pool=pool)

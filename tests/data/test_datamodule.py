@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from molfusion.chem.scaffold import scaffold
 from molfusion.data import CardError, MoleculeData
 from molfusion.data.balance import SOURCES
 from molfusion.views import ConformerView, FingerprintView, RelationsView, TextView, TokensView
@@ -179,6 +180,31 @@ def test_sizes_by_split():
     assert "heavy atoms, train keeps 8 to 12" in {d.reason.partition(" ")[2] for d in data.dropped}
 
 
+def test_chemistry_by_split():
+    """Sulfur is met in the test alone."""
+    data = ready("demo", views=frozenset(), lacks={"train": "[#16]", "val": "[#16]"}, contains={"test": "[#16]"})
+    with_sulfur = {split: sum("S" in r.smiles or "s" in r.smiles for r in kept) for split, kept in data.records.items()}
+    assert with_sulfur == {"train": 0, "val": 0, "test": len(data.records["test"])}
+    assert len(data.records["test"]) > 20
+    reasons = {d.reason for d in data.dropped}
+    assert {"with [#16], which train leaves out", "without [#16], which test asks for"} <= reasons
+
+
+def test_split_otherwise():
+    """At random, scaffolds of the test are met in training; the card's own split keeps them apart."""
+    for split, met in ((None, False), ("random", True), ("scaffold", False)):
+        data = ready("demo", views=frozenset(), split=split)
+        known = {name: {scaffold(r.canonical) for r in kept} - {""} for name, kept in data.records.items()}
+        assert bool(known["train"] & known["test"]) is met
+
+
+def test_pools_of_near_molecules():
+    data = ready("demo", views=frozenset({TextView()}), near=["stereo"])
+    shown = [r for r in data.test_dataloader().dataset.records if r.scope == "stereo"]
+    assert 0 < len({r.canonical for r in shown}) == len(shown)
+    assert all(r.pool for r in shown)
+
+
 def test_captions_of_one_kind():
     data = ready("demo", views=frozenset({TextView()}), told={"test": ["formula", "chi"]})
     told = {split: {f.kind if f.tag != "chi" else "chi" for r in kept for f in r.facts} for split, kept in data.records.items()}
@@ -198,7 +224,9 @@ def test_one_task_of_questions():
     ("settings", "message"),
     [({"atoms": {"tset": [1, 2]}}, "there is no split 'tset'; there are train, val, test"),
      ({"atoms": {"test": [5, 2]}}, r"atoms.test is \[5, 2\]: expected the fewest and the most"),
-     ({"told": {"all": ["x"]}}, "told: there is no split 'all'")],
+     ({"told": {"all": ["x"]}}, "told: there is no split 'all'"),
+     ({"lacks": {"test": "[S"}}, r"lacks.test is '\[S': expected SMARTS"),
+     ({"near": ["twins"]}, "near: there are no pools 'twins'")],
 )  # fmt: skip
 def test_parts_that_make_no_sense(settings, message):
     with pytest.raises(CardError, match=message):

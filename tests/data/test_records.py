@@ -7,7 +7,7 @@ import pytest
 from molfusion.batch import Fact, Geometry, Record
 from molfusion.chem.scaffold import scaffold
 from molfusion.data.card import CardError, load_card
-from molfusion.data.records import from_table, load_records, to_table, with_scope
+from molfusion.data.records import from_table, load_records, to_table
 
 
 def made(folder, data, columns="{smiles: s}", extra="", name="d.csv"):
@@ -138,12 +138,3 @@ def test_table_round_trip():
     assert np.array_equal(first.geometry.positions, geometry.positions)
     assert (first.facts, first.pools, first.split) == (records[0].facts, records[0].pools, "val")
     assert second.geometry is None
-
-
-def test_scopes():
-    record = Record("a", "C", "C", facts=(Fact("2d", "f", "Flat."), Fact("3d", "g", "Round.")), pools=(("3d", "p1"),))
-    assert with_scope(record, "2d", "").text == "Flat."
-    scoped = with_scope(record, "3d", "3d")
-    assert (scoped.text, scoped.scope, scoped.pool) == ("Round.", "3d", "p1")
-    assert with_scope(record, "chi", "") is None
-    assert with_scope(record, "2d", "chi") is None
