@@ -75,7 +75,7 @@ class Captioning(Task):
                 f"the language model {lm.dim}; set connector to linear"
             )
         self.encoder, self.lm = encoder, lm
-        self.connector: nn.Module = nn.Linear(encoder.dim, lm.dim) if connector == "linear" else nn.Identity()
+        self.connector: nn.Module = _linear(encoder.dim, lm) if connector == "linear" else nn.Identity()
         self.decoding, self.shots, self.shots_seed, self.select = decoding or Decoding(), shots, seed, select
         self.limits = {"val": samples, "test": test_samples}
         self.answers = Answers(tokenizer, truncation)
@@ -168,3 +168,15 @@ class Captioning(Task):
 
     def exports(self) -> dict[str, Encoder]:
         return {"encoder": self.encoder}
+
+
+def _linear(dim: int, lm: LanguageModel) -> nn.Linear:
+    """A connector whose outputs begin, for inputs of size 1, as small as the language model's embeddings began.
+
+    PyTorch's default makes them several times larger than trained embeddings (0.57 against SmolLM2's 0.13); a language model
+    normalises what it reads, so that a step of the optimiser turns large tokens by that much less.
+    """
+    connector = nn.Linear(dim, lm.dim)
+    nn.init.normal_(connector.weight, std=getattr(lm.config, "initializer_range", 0.02) / dim**0.5)
+    nn.init.zeros_(connector.bias)
+    return connector

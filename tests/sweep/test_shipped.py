@@ -15,10 +15,10 @@ TINY = str(ROOT / "language" / "tiny.yaml")
 
 
 def quick(config, card):
-    """A batch each, on a card that is here; of a sweep that speaks of kinds of facts or of sizes, on some of the demo's."""
+    """A batch each, on a card that is here; of a sweep that chooses molecules or facts, on some of the demo's."""
     given = config.tree["data"]
     data = [("data.card", str(card)), ("data.targets", None)]
-    if {"told", "atoms"} & given.keys():
+    if {"told", "atoms", "contains", "split", "near"} & given.keys():
         data = [("data.card", "demo"), ("data.train_fraction", 0.05)]
         if "atoms" in given and given["card"] != "demo":  # whose molecules are half as large as real ones
             data += [("data.atoms", {split: [n // 2 for n in sizes] for split, sizes in given["atoms"].items()})]
