@@ -12,26 +12,25 @@ from molfusion.paths import atomic
 from molfusion.rows import write_rows
 from molfusion.runner import Run
 from molfusion.views.base import View
-from molfusion.views.text import TextView
 
 RESULT = "reliance.json"
 ROWS = "reliance.parquet"
 
 
 def reliance(run: Run, hows: Sequence[How] = HOWS, checkpoint: str = "best") -> dict[str, dict[str, dict[str, float]]]:
-    """Metrics of the test split with each input of the encoder shuffled, blanked or swapped between twins.
+    """Metrics of the test split with each of the task's inputs shuffled, blanked or swapped between twins.
 
     Writes reliance.json and, for paired intervals, reliance.parquet (a prediction's row with `view` and `how`) beside
     the run's other results.
 
     Returns:
-        {input: {how: metrics}}; an input is a view that the encoder reads of the molecule.
+        {input: {how: metrics}}; an input is a view (see `Task.inputs`).
     """
     built = run.built()
     path = run.checkpoint(checkpoint)
     found: dict[str, dict[str, dict[str, float]]] = {}
     rows: list[dict[str, Any]] = []
-    for name, view in inputs(built.task.exports()["encoder"].views).items():
+    for name, view in named(built.task.inputs()).items():
         found[name] = {}
         for how in hows:
             built.data.borrowed = {view: how}
@@ -46,8 +45,10 @@ def reliance(run: Run, hows: Sequence[How] = HOWS, checkpoint: str = "best") -> 
     return found
 
 
-def inputs(views: frozenset[View]) -> dict[str, View]:
-    """What is read of the molecule, by a name that tells them apart; the caption is the question, not an input."""
-    read = sorted((v for v in views if not (isinstance(v, TextView) and v.reads == "text")), key=repr)
-    count = Counter(type(v).__name__ for v in read)
-    return {repr(v) if count[type(v).__name__] > 1 else type(v).__name__.removesuffix("View").lower(): v for v in read}
+def named(views: frozenset[View]) -> dict[str, View]:
+    """Views by names that tell them apart."""
+    count = Counter(type(v).__name__ for v in views)
+    return {
+        repr(v) if count[type(v).__name__] > 1 else type(v).__name__.removesuffix("View").lower(): v
+        for v in sorted(views, key=repr)
+    }

@@ -18,6 +18,7 @@ from molfusion.nn.ranks import several_ranks
 from molfusion.sharding import agree_on_buffers, shard
 from molfusion.tasks.schedule import Schedule, WarmupCosine, planned_steps
 from molfusion.views.base import View
+from molfusion.views.text import TextView
 from molfusion.weights.read import read_state
 
 
@@ -71,6 +72,13 @@ class Task(L.LightningModule, ABC):
     @abstractmethod
     def exports(self) -> dict[str, Encoder]:
         """The encoders worth keeping, by the name of their slot in the config."""
+
+    def inputs(self) -> frozenset[View]:
+        """The views by which the question is answered, each of which one can take away: what the encoder reads of the
+        molecule. A caption that it is compared with, or that it learns to say, is none.
+        """
+        read = self.exports()["encoder"].views
+        return frozenset(v for v in read if not (isinstance(v, TextView) and v.reads == "text"))
 
     def predictions(self, batch: MoleculeBatch) -> list[dict[str, Any]]:
         """What is said of molecules whose answers nobody knows: rows with at least `id` and `smiles`."""

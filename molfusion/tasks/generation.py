@@ -21,7 +21,7 @@ from molfusion.nn.pooling import masked_mean
 from molfusion.nn.standard import Standard
 from molfusion.tasks.base import Task
 from molfusion.tasks.schedule import Schedule
-from molfusion.views.base import ViewError
+from molfusion.views.base import View, ViewError
 from molfusion.views.batches import batch_of
 
 _DRAWS = 4  # of the noise in validation: a single one would leave the loss to chance
@@ -156,6 +156,10 @@ class Generation(Task):
     def exports(self) -> dict[str, Encoder]:
         given = self.encoder.encoder if self._wrapped else self.encoder
         return {"encoder": given} | ({} if self.text is None else {"text": self.text})
+
+    def inputs(self) -> frozenset[View]:
+        """The description: here the molecule is the answer."""
+        return frozenset() if self.text is None else self.text.views
 
     # -- sampling ------------------------------------------------------------------------------------
 

@@ -294,3 +294,16 @@ def test_projection_is_what_the_towers_end_in():
     towers = Projection(Fingerprint(bits=64), 16), Projection(text(), 8)
     with pytest.raises(NotApplicable, match="without a width the towers must end in one space; they end in 16 and 8"):
         Retrieval(*towers, width=None)
+
+
+def test_which_description_is_the_input(stages):
+    """Taken away is the caption; what was described, and is compared with, stays."""
+    folder = stages / "diffuse"
+    assert main(["test", "--run", str(folder), "--reliance"]) == 0
+    found = json.loads((folder / "reliance.json").read_text())
+    assert {name: set(hows) for name, hows in found.items()} == {"text": {"shuffle", "blank", "twin"}}
+    whole = json.loads((folder / "metrics.json").read_text())["metrics"]["test/loss"]
+    assert found["text"]["blank"]["test/loss"] != whole  # a little: nothing has been learned in four epochs
+    asked, without = (pq.read_table(folder / f).to_pylist() for f in ("predictions.parquet", "reliance.parquet"))
+    described = {r["id"]: r["smiles"] for r in asked if r["split"] == "test"}
+    assert {r["id"]: r["smiles"] for r in without if r["how"] == "blank"} == described
