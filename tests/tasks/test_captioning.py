@@ -56,6 +56,18 @@ def test_the_connector_goes_between_the_widths():
     assert not list(bare.connector.parameters())
 
 
+def test_soft_tokens_begin_as_small_as_embeddings():
+    """Of inputs of size 1; and weights that are read are not scaled again."""
+    torch.manual_seed(0)
+    made = task()
+    soft = made.connector(torch.randn(500, 16)).detach().pow(2).mean().sqrt()
+    words = made.lm.model.get_input_embeddings().weight.detach().pow(2).mean().sqrt()
+    assert float(soft) == pytest.approx(float(words), rel=0.15)
+    before = made.connector.weight.clone()
+    made.configure_model()
+    assert torch.equal(made.connector.weight, before)
+
+
 def test_all_that_should_learn_does():
     made = task().train()
     made.losses(batch_for(made))["caption"].backward()
