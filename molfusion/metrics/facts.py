@@ -7,7 +7,8 @@ those about the conformer (Å within a tenth) against what its own caption says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from molfusion.demo.reading import Claim, read, true_of
 
@@ -15,6 +16,7 @@ _OF_THE_GRAPH = {
     "formula", "rings", "groups", "substitution", "polarity", "flexibility", "double_bonds", "stereocentres",
 }  # fmt: skip
 _TOLERANCE = 0.1  # of a length
+_read, _true_of = lru_cache(maxsize=20_000)(read), lru_cache(maxsize=20_000)(true_of)  # every model is asked the same
 
 
 def check(prediction: str, smiles: str, reference: str) -> list[dict[str, Any]]:
@@ -22,8 +24,8 @@ def check(prediction: str, smiles: str, reference: str) -> list[dict[str, Any]]:
 
     A claim is wanted if the reference makes it; wanted ones that were not stated are rows too.
     """
-    stated, wanted = read(prediction).claims, read(reference).claims
-    true = true_of(smiles)
+    stated, wanted = read(prediction).claims, _read(reference).claims
+    true = _true_of(smiles)
     said = [
         {**c._asdict(), "stated": True, "true": _holds(c, true, wanted), "wanted": _among(c, wanted)} for c in stated
     ]
@@ -56,6 +58,27 @@ def scores(predictions: Sequence[str], smiles: Sequence[str], references: Sequen
         mine = [row for row in rows if row["kind"] == kind]
         out |= {f"facts/{kind}/{name}": value for name, value in _shares(mine).items()}
     return out
+
+
+class Counts(NamedTuple):
+    """What one caption adds to the shares of `scores`."""
+
+    checked: int  # claims that are known to be true or false
+    true: int  # of them
+    wanted: int
+    found: int  # of them
+    stated: int
+    sentences: int
+    unread: int  # of them
+
+
+def counts(prediction: str, smiles: str, reference: str) -> Counts:
+    """One caption by itself."""
+    rows, reading = check(prediction, smiles, reference), read(prediction)
+    true = [row["true"] for row in rows if row["stated"] and row["true"] is not None]
+    found = [row["stated"] for row in rows if row["wanted"]]
+    stated = sum(row["stated"] for row in rows)
+    return Counts(len(true), sum(true), len(found), sum(found), stated, reading.sentences, reading.unread)
 
 
 def _shares(rows: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -23,6 +23,8 @@ def scores(asked: Sequence[Asked], training: Collection[str] = ()) -> tuple[dict
 
     `score` is the mean MACCS Tanimoto with the reference over all samples; one that is no molecule counts 0.
 
+    Of a row, `unseen` is 1 for a molecule that is not in training.
+
     Args:
         asked: of a split; at least one, each with at least one sample.
         training: InChIKeys of the training molecules; without them there is no `novelty`.
@@ -39,6 +41,7 @@ def scores(asked: Sequence[Asked], training: Collection[str] = ()) -> tuple[dict
         {
             "id": a.id, "group": a.group, "smiles": a.reference, "sample": number, "generated": sample,
             **c._asdict(), "qualified": float(qualified(sample, a.reference)), "score": c.maccs,
+            **({"unseen": unseen([sample], training)} if training else {}),
         }
         for a, found in zip(asked, compared, strict=True)
         for number, (sample, c) in enumerate(zip(a.samples, found, strict=True))

@@ -98,28 +98,42 @@ def released(references: Sequence[str], samples: Sequence[Sequence[Smiles]]) -> 
     Returns:
         What has no samples to be computed from has no entry.
     """
-    total = valid = qualified = new = 0
-    apart: dict[str, list[float]] = {"Diversity": [], "Diversity/samples": []}
-    for reference, generated in zip(references, samples, strict=True):
-        wanted = _wanted(reference)
-        kept: list[Any] = []
-        total += len(generated)
-        for sample in generated:
-            found = chem.known(sample, released=True)
-            if found is None:
-                continue
-            valid += 1
-            alike = chem.cosine(wanted.fingerprint("maccs"), found.fingerprint("maccs"))
-            if alike >= _QUALIFIED:
-                kept.append(found.fingerprint("morgan3"))
-                new += alike < _SAME
-        qualified += len(kept)
-        apart["Diversity/samples"] += _distances(kept)
-        if kept:
-            apart["Diversity"] += _distances([wanted.fingerprint("morgan3"), *kept])
+    told = [prompted(*prompt) for prompt in zip(references, samples, strict=True)]
+    total, valid = sum(p.total for p in told), sum(p.valid for p in told)
+    qualified, new = sum(p.qualified for p in told), sum(p.new for p in told)
+    apart = {"Diversity": [x for p in told for x in p.apart], "Diversity/samples": [x for p in told for x in p.apart_samples]}
     counted = {"Validity": (valid, total), "Similarity": (qualified, valid), "Novelty": (new, qualified)}
     shares = {name: part / whole for name, (part, whole) in counted.items() if whole}
     return shares | {name: float(np.mean(values)) for name, values in apart.items() if values}
+
+
+class Prompt(NamedTuple):
+    """What the samples of one prompt add to the counts of `released`."""
+
+    total: int
+    valid: int
+    qualified: int
+    new: int
+    apart: list[float]  # distances of all pairs of the qualified samples and the reference
+    apart_samples: list[float]  # of the qualified samples alone
+
+
+def prompted(reference: str, samples: Sequence[Smiles]) -> Prompt:
+    """One prompt by itself."""
+    wanted = _wanted(reference)
+    kept: list[Any] = []
+    valid = new = 0
+    for sample in samples:
+        found = chem.known(sample, released=True)
+        if found is None:
+            continue
+        valid += 1
+        alike = chem.cosine(wanted.fingerprint("maccs"), found.fingerprint("maccs"))
+        if alike >= _QUALIFIED:
+            kept.append(found.fingerprint("morgan3"))
+            new += alike < _SAME
+    apart = _distances([wanted.fingerprint("morgan3"), *kept]) if kept else []
+    return Prompt(len(samples), valid, len(kept), new, apart, _distances(kept))
 
 
 def qualified(sample: Smiles, reference: str) -> bool:

@@ -7,7 +7,9 @@ carry the tokenizer and where texts were cut: `BLEU-4@molfusion:512`. ROUGE spli
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,18 +57,61 @@ def each(
     predictions: Sequence[str], references: Sequence[str], tokenizer: str = "molfusion", truncation: int | None = 512
 ) -> dict[str, Floats]:
     """METEOR and the ROUGEs of each text ([texts]), for rows of predictions and paired tests; arguments as of `scores`."""
+    _check(predictions, references)
+    found = {name: rouge(predictions, references, name) for name in _ROUGE}
+    return found | {key("METEOR", tokenizer, truncation): meteor(predictions, references, tokenizer, truncation)}
+
+
+def meteor(predictions: Sequence[str], references: Sequence[str], tokenizer: str, truncation: int | None) -> Floats:
+    """[texts] in per cent."""
     from nltk.stem.porter import PorterStemmer
     from nltk.translate.meteor_score import single_meteor_score
-    from rouge_score.rouge_scorer import RougeScorer
 
-    _check(predictions, references)
     stemmer: Any = PorterStemmer()
     said, wanted = pieces(predictions, tokenizer, truncation), pieces(references, tokenizer, truncation)
-    meteor = [single_meteor_score(w, s, stemmer=stemmer, wordnet=WordNet()) for s, w in zip(said, wanted, strict=True)]
-    scorer = RougeScorer(list(_ROUGE.values()))
-    rouge = [scorer.score(w, s) for s, w in zip(predictions, references, strict=True)]
-    out = {name: 100 * np.array([r[theirs].fmeasure for r in rouge]) for name, theirs in _ROUGE.items()}
-    return out | {key("METEOR", tokenizer, truncation): 100 * np.array(meteor)}
+    found = [single_meteor_score(w, s, stemmer=stemmer, wordnet=WordNet()) for s, w in zip(said, wanted, strict=True)]
+    return 100 * np.array(found)
+
+
+def rouge(predictions: Sequence[str], references: Sequence[str], name: str) -> Floats:
+    """[texts] F of `ROUGE-1`, `ROUGE-2` or `ROUGE-L`, in per cent."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer([_ROUGE[name]])
+    found = [scorer.score(w, s)[_ROUGE[name]].fmeasure for s, w in zip(predictions, references, strict=True)]
+    return 100 * np.array(found)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Of each text, the numbers that corpus BLEU is made of."""
+
+    matches: Floats  # [texts, 4] n-grams that the reference has too, each as often as there
+    total: Floats  # [texts, 4] n-grams; at least 1, as nltk counts
+    said: Floats  # [texts] pieces
+    wanted: Floats  # [texts] pieces of the reference
+
+
+def shared(predictions: Sequence[str], references: Sequence[str], tokenizer: str, truncation: int | None) -> Shared:
+    """N-grams of up to four pieces; arguments as of `scores`."""
+    said, wanted = pieces(predictions, tokenizer, truncation), pieces(references, tokenizer, truncation)
+    matches, total = np.zeros((2, len(said), 4))
+    for i, (s, w) in enumerate(zip(said, wanted, strict=True)):
+        for n in range(1, 5):
+            mine = Counter(zip(*(s[k:] for k in range(n)), strict=False))
+            theirs = Counter(zip(*(w[k:] for k in range(n)), strict=False))
+            matches[i, n - 1] = (mine & theirs).total()
+            total[i, n - 1] = max(1, mine.total())
+    return Shared(matches, total, *(np.array([len(t) for t in texts], dtype=np.float64) for texts in (said, wanted)))
+
+
+def bleu(matches: Floats, total: Floats, said: Floats, wanted: Floats) -> Floats:
+    """[R] corpus BLEU, unsmoothed, in per cent, from sums over texts: [R, n], [R, n], [R], [R]."""
+    shares = np.maximum(matches / total, np.finfo(np.float64).tiny)  # nltk's stand-in for none
+    with np.errstate(divide="ignore", over="ignore"):
+        brevity = np.where(said > wanted, 1.0, np.exp(1 - wanted / said))
+    found: Floats = np.where(matches[:, 0] > 0, 100 * brevity * np.exp(np.log(shares).mean(1)), 0.0)
+    return found
 
 
 def key(metric: str, tokenizer: str, truncation: int | None) -> str:

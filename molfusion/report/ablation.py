@@ -33,7 +33,7 @@ def ablations(table: Table, where: Points, label: str, metric: str = "score") ->
 
 
 def spread(row: Row, metric: str, table: Table) -> Interval | None:
-    """The 95 % interval; of a metric that is no mean over molecules the range over seeds."""
+    """The 95 % interval; of a metric that rows of predictions do not hold the range over seeds."""
     values = row.values(metric)
     found = interval(row, metric, table.targets) if values else None
     return found or (Interval(float(np.mean(values)), min(values), max(values)) if values else None)
@@ -58,7 +58,7 @@ def _by(axis: Axis, table: Table, label: str, metric: str) -> Grid:
     legend_below(figure, axes)
     note = (
         f"`{axis.key}` varied, all else equal: `{metric}` on the test split with its 95 % interval over molecules and seeds"
-        " (where it is no mean over molecules: the range over seeds)."
+        " (where predictions do not hold it: the range over seeds)."
     )
     columns = ["", axis.name, metric, "interval"]
     return Grid(f"By {axis.name}", columns, rows, note, Markup(svg(figure, f"{label} of {table.name} by {axis.name}")))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from molfusion.report.grid import Grid
+from molfusion.report.lifts import Lift, lifts, over_baseline
 from molfusion.report.results import Row, Sweep, Table
-from molfusion.report.statistics import Lift, lifts
 
 
 def answers(sweep: Sweep) -> Grid:
@@ -17,31 +17,24 @@ def answers(sweep: Sweep) -> Grid:
             if row is None:
                 continue
             by_role = {lift.role: lift for lift in found if lift.row == fusion}
-            told = [_told(by_role.get(role)) for role in ("part", "control")]
-            rows.append([fusion, table.name, *told, _against_baseline(row, table), _time(row, table, by_role)])
+            told = [_told(lift) for lift in (by_role.get("part"), by_role.get("control"), over_baseline(table, row))]
+            rows.append([fusion, table.name, *told, _time(row, table, by_role)])
     columns = ["fusion", "on", "over its best part", "over its matched control", "over the best baseline", "training time"]
     note = (
-        "By `score`, fused minus unfused with 95 % intervals. The control is the unfused encoder trained for as many steps;"
-        " training time is that of the fusion's own stage over the control's."
+        "By `score`, fused minus the other over the same molecules and seeds, with 95 % intervals. The best part and the best"
+        " baseline were chosen on validation. The control is the unfused encoder trained for as many steps; training time is"
+        " that of the fusion's own stage over the control's."
     )
     return Grid("Does it help?", columns, rows, note)
 
 
-def _told(lift: Lift | None) -> str:
-    if lift is None:
-        return "n/a"
+def _told(lift: Lift | str | None) -> str:
+    """A lift, or why there is none."""
+    if not isinstance(lift, Lift):
+        return f"n/a: {lift}" if lift else "n/a"
     found = lift.interval
-    return f"{found.verdict}: {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] ({lift.against})"
-
-
-def _against_baseline(row: Row, table: Table) -> str:
-    known = [(max(values), other.label) for other in table.rows if other.baseline and (values := other.values("score"))]
-    mine = row.values("score")
-    if not known or not mine:
-        return "n/a"
-    best, name = max(known)
-    difference = sum(mine) / len(mine) - best
-    return f"{'better' if difference > 0 else 'worse'}: {difference:+.3f} {name}"
+    against = lift.against[1:-1] if lift.role == "baseline" else lift.against  # whose names have brackets of their own
+    return f"{found.verdict}: {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] ({against})"
 
 
 def _time(row: Row, table: Table, by_role: dict[str, Lift]) -> str:

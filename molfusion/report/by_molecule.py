@@ -15,8 +15,8 @@ from molfusion.report.results import Result
 def by_molecule(result: Result, metric: str, targets: list[dict[str, Any]]) -> dict[str, tuple[str, float]]:
     """Molecule id -> (its group, what it adds to the metric), higher is better.
 
-    Only for metrics that are means over molecules: R@k, MRR, pool accuracy, `score`, MAE, loss a token, columns. Others
-    give {}.
+    Only for metrics that are means over molecules: R@k, MRR, pool accuracy, MAE, columns, and `score` where it is one. Others
+    give {}, and `by_corpus` may know them.
     """
     if metric not in result.means:
         p = result.predictions
@@ -72,8 +72,8 @@ def _property(
     if name == "MAE":
         chosen = known & (p["target"] == target)
         error = np.abs(p["predicted"] - p["measured"])
-    elif metric == "score" and all(t["kind"] == "regression" for t in targets):
-        chosen = known
+    elif metric == "score" and known.all() and all(t["kind"] == "regression" for t in targets):
+        chosen = known  # where some were not measured, targets weigh alike and molecules do not
         spread = {t["name"]: t["spread"] or 1.0 for t in targets}
         error = np.abs(p["predicted"] - p["measured"]) / np.array([spread[t] for t in p["target"]])
     else:

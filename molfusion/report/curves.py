@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from molfusion.report.figures import framed, legend_below, style, svg
 from molfusion.report.grid import Grid
+from molfusion.report.resampling import Matrix
 from molfusion.report.results import Result, Row, Table
-from molfusion.report.statistics import Matrix
 
 _SHOWN = {"val/score": "validation score", "train/loss": "training loss (each row's own)"}
 

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from molfusion.report.lifts import Lift
 from molfusion.report.results import Row
-from molfusion.report.statistics import Interval, Lift
+from molfusion.report.statistics import Interval
 
 # Okabe-Ito: told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")

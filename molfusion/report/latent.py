@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from molfusion.chem.calculated import calculate
 from molfusion.report.figures import svg
 from molfusion.report.grid import Grid
+from molfusion.report.resampling import Matrix
 from molfusion.report.results import Result, Row, Table
-from molfusion.report.statistics import Matrix
 
 _MOLECULES, _ROWS = 250, 4
 _FEWEST = 20  # below that there is nothing to see

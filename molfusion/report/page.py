@@ -19,6 +19,7 @@ from molfusion.report.gallery import gallery
 from molfusion.report.grid import Grid, as_csv, as_markdown, plain
 from molfusion.report.grounded import grounded
 from molfusion.report.latent import latent
+from molfusion.report.lifts import lifts
 from molfusion.report.origin import commands, missing, origin
 from molfusion.report.paired import which_differ
 from molfusion.report.pools import kinds, pools
@@ -27,7 +28,6 @@ from molfusion.report.ratings import rated
 from molfusion.report.reliance import is_used
 from molfusion.report.results import Sweep, Table, load
 from molfusion.report.scores import kind, named
-from molfusion.report.statistics import lifts
 from molfusion.report.tables import cost, lift, results
 from molfusion.sweep.plan import slug
 
@@ -39,7 +39,7 @@ def write(folder: Path) -> Path:
     sweep, where = load(folder), points(folder)
     sections = [(table, _parts(table, where)) for table in sweep.tables]
     environment = Environment(loader=PackageLoader("molfusion.report", "."), autoescape=True, trim_blocks=True)
-    environment.filters |= {"slug": slug, "code": _code}
+    environment.filters |= {"slug": slug, "code": _code, "ranged": _ranged}
     page = environment.get_template("page.html.j2").render(
         sweep=sweep, sections=sections, answers=answers(sweep), overview=_overview(sweep), missing=missing(sweep),
         origin=origin(sweep), commands=commands(sweep),
@@ -100,6 +100,12 @@ def _markdown(sweep: Sweep, sections: Sections) -> str:
 def _code(text: str) -> Markup:
     """What stands between backticks as code, everything escaped."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _ranged(cell: str) -> str:
+    """A number with its interval, which may stand below it: a table of such is half as wide."""
+    found = re.fullmatch(r"([-+×]? ?[\d.]+(?: ± [\d.]+)?) (\[[-+\d.]+, [-+\d.]+\])", cell)
+    return Markup('{} <span class="range">{}</span>').format(*found.groups()) if found else cell
 
 
 def _file(title: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from molfusion.report.by_molecule import by_molecule
+from molfusion.report.difference import difference, paired
 from molfusion.report.grid import Grid
+from molfusion.report.resampling import Matrix
 from molfusion.report.results import Row, Table
-from molfusion.report.statistics import Interval, Matrix, bootstrap, matrix
+from molfusion.report.statistics import Interval
 
 LEVEL = 0.05
 _RESAMPLES = 9_999
@@ -35,12 +37,12 @@ class Comparison:
 
 
 def comparisons(table: Table, metric: str = "score") -> list[Comparison]:
-    """All pairs of rows that share molecules, in the table's order; no pair for a metric that is no mean over molecules."""
+    """All pairs of rows that share molecules, in the table's order; none for a metric that rows of predictions do not hold."""
     found: list[tuple[Row, Row, Interval, float]] = []
     for row, other in combinations([r for r in table.rows if r.results], 2):
-        values, groups = _differences(row, other, metric, table)
-        if values.size:
-            found.append((row, other, bootstrap(values, groups), sign_flip(values, groups)))
+        apart = difference(paired(row, other), metric, table.targets)
+        if apart is not None and (interval := apart.interval) is not None:
+            found.append((row, other, interval, sign_flip(*apart.added)))
     corrected = holm([p for *_, p in found])
     return [Comparison(a.label, b.label, i, p) for (a, b, i, _), p in zip(found, corrected, strict=True)]
 
@@ -48,18 +50,23 @@ def comparisons(table: Table, metric: str = "score") -> list[Comparison]:
 def sign_flip(values: Matrix, groups: NDArray[np.int64], seed: int = 0) -> float:
     """p of a mean difference of 0, by flipping the signs of whole groups; [seeds, molecules] differences.
 
-    Exact where there are few groups. Seeds are averaged first: their spread is the interval's matter.
+    Exact where there are few groups. Seeds are averaged first: their spread is the interval's matter. Where a group cannot
+    be left out (the only positive of a ROC-AUC) nothing is known of the others: 1.
     """
     sums = np.bincount(groups, weights=values.mean(0))
+    if not np.isfinite(sums).all():
+        return 1.0
     few = len(sums) <= _ENUMERATED
-    signs = _every_sign(len(sums)) if few else np.random.default_rng(seed).choice((-1.0, 1.0), (_RESAMPLES, len(sums)))
-    extreme = np.abs(signs @ sums) >= abs(sums.sum()) * (1 - 1e-12)
+    extreme = np.abs(_signs(len(sums), seed) @ sums) >= abs(sums.sum()) * (1 - 1e-12)
     return float(extreme.mean() if few else (1 + extreme.sum()) / (1 + _RESAMPLES))  # what was observed counts as drawn
 
 
-def _every_sign(count: int) -> Matrix:
-    """[2^count, count] of ±1."""
-    return np.array(list(product((-1.0, 1.0), repeat=count)))
+@lru_cache(maxsize=2)  # the same for all pairs of a table
+def _signs(count: int, seed: int) -> Matrix:
+    """[patterns, count] of ±1: all of them where there are few."""
+    if count <= _ENUMERATED:
+        return np.array(list(product((-1.0, 1.0), repeat=count)))
+    return np.random.default_rng(seed).choice((-1.0, 1.0), (_RESAMPLES, count))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -71,19 +78,6 @@ def holm(p: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p) - rank) * p[i]))
         corrected[i] = running
     return [float(x) for x in corrected]
-
-
-def _differences(row: Row, other: Row, metric: str, table: Table) -> tuple[Matrix, NDArray[np.int64]]:
-    """Per seed and molecule; a row without seeds (a baseline) is the same against each seed."""
-    theirs = {r.seed: by_molecule(r, metric, table.targets) for r in other.results}
-    differences = []
-    for result in row.results:
-        mine = by_molecule(result, metric, table.targets)
-        pairs = [theirs[s] for s in theirs if None in (s, result.seed) or s == result.seed]
-        for against in pairs:
-            common = mine.keys() & against.keys()
-            differences.append({k: (mine[k][0], mine[k][1] - against[k][1]) for k in common})
-    return matrix(differences)
 
 
 def which_differ(table: Table, metric: str = "score") -> Grid:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from molfusion.report.by_molecule import by_molecule
+from molfusion.report.difference import difference
 from molfusion.report.grid import Grid
 from molfusion.report.results import Row, Table
-from molfusion.report.statistics import Interval, bootstrap, matrix
+from molfusion.report.statistics import Interval
 
 _SAID = {"better": "used", "worse": "harmful: better without it", "not distinguishable": "not used, as far as can be told"}
 _MEANT = {"shuffle": "another molecule's", "blank": "one molecule's for all", "twin": "another conformer's or stereoisomer's"}
@@ -35,11 +35,6 @@ def is_used(table: Table, metric: str = "score") -> Grid:
 
 
 def _drop(row: Row, view: str, how: str, metric: str, table: Table) -> Interval | None:
-    differences = []
-    for result in row.results:
-        if (view, how) in result.without:
-            whole = by_molecule(result, metric, table.targets)
-            lesser = by_molecule(result.without[view, how], metric, table.targets)
-            differences.append({k: (whole[k][0], whole[k][1] - lesser[k][1]) for k in whole.keys() & lesser.keys()})
-    values, groups = matrix(differences)
-    return bootstrap(values, groups) if values.size else None
+    pairs = [(result, result.without[view, how]) for result in row.results if (view, how) in result.without]
+    found = difference(pairs, metric, table.targets)
+    return None if found is None else found.interval

@@ -25,6 +25,8 @@ class Result:
     metrics: dict[str, float]
     record: dict[str, Any]  # all of metrics.json
     means: dict[str, dict[str, tuple[str, float]]] = field(default_factory=dict, repr=False)  # by metric, once asked for
+    corpora: dict[str, Any] = field(default_factory=dict, repr=False)  # likewise, for metrics that are no means
+    parts: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)  # what several of these are made of
 
     @cached_property
     def predictions(self) -> dict[str, NDArray[Any]]:

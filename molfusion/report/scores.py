@@ -23,6 +23,14 @@ def kind(table: Table) -> Kind:
     return "classes" if table.targets and all(t["kind"] == "classification" for t in table.targets) else "numbers"
 
 
+_ERRORS = {"MAE", "RMSE", "penalised_MAE", "loss", "median_rank", "hallucination", "unread"}
+
+
+def sign(metric: str) -> int:
+    """1 where higher is better, -1 where lower is."""
+    return -1 if metric.rpartition("/")[2] in _ERRORS else 1
+
+
 _NAMES: dict[Kind, str] = {
     "retrieval": "mean reciprocal rank",
     "molecules": "MACCS similarity",

@@ -7,16 +7,17 @@ from markupsafe import Markup
 
 from molfusion.report import figures
 from molfusion.report.grid import Grid
+from molfusion.report.lifts import lifts
 from molfusion.report.results import Row, Table
-from molfusion.report.scores import meaning, named
-from molfusion.report.statistics import interval, lifts
+from molfusion.report.scores import meaning, named, sign
+from molfusion.report.statistics import interval
 
 _PRECISION = 3
 
 
 def results(table: Table) -> Grid:
     metrics = table.headline or _all_metrics(table)
-    rows = [[row.label, *(cell(row, metric) for metric in metrics)] for row in table.rows]
+    rows = [[row.label, *(_with_interval(row, metric, table) for metric in metrics)] for row in table.rows]
     units = {t["name"]: t["unit"] for t in table.targets}
     columns = ["", *(_with_unit(m, units) for m in metrics)]
     if chance := table.row("(chance)"):
@@ -27,9 +28,10 @@ def results(table: Table) -> Grid:
     figure = Markup()
     if first:
         found = [(r, i) for r in table.rows if r.results and (i := interval(r, first, table.targets)) is not None]
-        figure = Markup(figures.intervals(found, named(first, table)))
+        figure = Markup(figures.intervals(found, named(first, table), "higher" if sign(first) > 0 else "lower"))
     note = (
-        f"Test split, mean ± s.d. over seeds; baselines in brackets have no seed. {meaning(table)}"
+        f"Test split: mean ± s.d. over seeds, [95 % interval over molecules and seeds]; baselines, (in brackets), have no seed."
+        f" {meaning(table)}"
         " Checkpoints and settings were chosen on validation."
     )
     return Grid("Results", columns, rows, note, figure, [bool(r.parts) for r in table.rows])
@@ -83,6 +85,13 @@ def cell(row: Row, metric: str) -> str:
         return "n/a" if row.missing else ""
     text = f"{np.mean(values):.{_PRECISION}f}"
     return text if row.baseline or len(values) < 2 else f"{text} ± {np.std(values, ddof=1):.{_PRECISION}f}"
+
+
+def _with_interval(row: Row, metric: str, table: Table) -> str:
+    """The cell, and after it the interval if there is one."""
+    text = cell(row, metric)
+    found = interval(row, metric, table.targets) if row.values(metric) else None
+    return text if found is None else f"{text} [{found.low:.{_PRECISION}f}, {found.high:.{_PRECISION}f}]"
 
 
 def _number(value: float | None) -> str:

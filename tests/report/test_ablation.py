@@ -17,7 +17,8 @@ def folder(tmp_path):
     sweep(tmp_path, {"t": {"(nearest)": {}, **{row: {} for row in rows}}}, spec)
     for i, row in enumerate(rows):
         scores = {"test/score": 0.1 * i, "test/maccs": 0.1 * i, "test/Similarity": 0.1 * i, "test/Diversity": 1 - 0.1 * i}
-        run(tmp_path / "t" / row / "0", "Generation", scores, [made(k, "CCO", 0.1 * i) for k in "ab"])
+        rows_of = [made(k, "CCO", 0.1 * i) for k in "ab"] if "DDIM" in row else ()
+        run(tmp_path / "t" / row / "0", "Generation", scores, rows_of)
     run(tmp_path / "t" / "baseline-nearest", "Generation", {"test/score": 0.25, "test/Similarity": 0.2, "test/Diversity": 0.3})
     return tmp_path
 
@@ -41,7 +42,8 @@ def test_numbers_become_lines(folder):
 def test_similarity_against_diversity(folder):
     *_, grid = shown(folder)
     assert grid.title == "Similarity against diversity by steps"
-    assert grid.rows[1] == ["DDIM", "10", "0.100", "0.900"]
+    assert grid.rows[4] == ["$x<b>", "10", "0.400", "0.600"]  # as the run said
+    assert grid.rows[1][2] == "1.000"  # of the molecules themselves: each is what was wanted
     assert len(grid.rows) == 6
 
 

@@ -6,8 +6,9 @@ import warnings
 import pytest
 
 from molfusion.report import figures
+from molfusion.report.lifts import Lift
 from molfusion.report.results import Row
-from molfusion.report.statistics import Interval, Lift
+from molfusion.report.statistics import Interval
 
 LONG = "QFormer(" + "UniMol with everything, " * 6 + ")"
 FOUND = Interval(0.5, 0.4, 0.6)

@@ -52,7 +52,9 @@ def test_numbers_are_those_of_the_runs(made):
         assert len(head) >= 1 + len(metrics)
         for metric, cell in zip(metrics, cells[1:], strict=False):  # further columns are derived from these
             values = [found[f"test/{metric}"] for found in seeds]
-            assert cell == f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+            told, low, high = re.fullmatch(r"(.+) \[(.+), (.+)\]", cell).groups()
+            assert told == f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+            assert float(low) <= float(told.split()[0]) <= float(high)
     assert tables["property-results"][0][1] == f"{TARGET}/MAE ({SCRIPT})"  # with its unit
 
 
@@ -60,7 +62,7 @@ def test_numbers_are_those_of_the_runs(made):
 def test_baselines_and_missing_rows_are_shown(made, page):
     tables = csv_tables(made)
     retrieval = {row[0]: row[1:] for row in tables["retrieval-results"]}
-    assert retrieval["(chance)"][:2] == ["0.250", "0.250"]
+    assert retrieval["(chance)"][:2] == ["0.250 [0.250, 0.250]"] * 2
     assert retrieval["(chance)"][3] == "× 1.0 [1.0, 1.0]"
     assert retrieval["(ridge)"][0] not in {"", "n/a"}
     assert {"(mean)", "(ridge)"} <= {row[0] for row in tables["property-results"]}

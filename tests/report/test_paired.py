@@ -68,8 +68,12 @@ def test_a_baseline_meets_every_seed_and_all_pairs_are_asked():
     assert [c.verdict for c in found] == ["better"] * 3
 
 
-def test_metrics_that_are_no_means_are_not_compared():
-    assert comparisons(table(*rows(0.5)), "y/RMSE") == []
+def test_metrics_that_are_no_means_are_compared_too():
+    (found,) = comparisons(table(*rows(0.5)), "y/RMSE")
+    assert found.verdict == "better"
+    (none,) = comparisons(table(*rows(0.0)), "y/RMSE")
+    assert none.verdict == "not distinguishable"
+    assert comparisons(table(*rows(0.5)), "y/nothing") == []
 
 
 def test_the_grid_says_it_from_both_sides():

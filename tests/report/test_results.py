@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from molfusion.report.by_corpus import by_corpus
 from molfusion.report.by_molecule import by_molecule
 from molfusion.report.results import Result, load
 
@@ -92,10 +93,20 @@ def test_errors_count_negative_and_the_unmeasured_not_at_all(property_):
 
 
 def test_the_score_is_in_spreads(property_):
-    assert by_molecule(property_, "score", TARGETS) == {"x1": ("x", -(2 / 2 + 0.5 / 0.5) / 2), "y1": ("y", -2 / 0.5)}
+    property_.predictions["measured"] = np.array([3.0, 0.5, 1.0, 2.0, 5.0, 5.0])
+    found = {"x1": ("x", -(2 / 2 + 0.5 / 0.5) / 2), "y1": ("y", -(1 / 2 + 2 / 0.5) / 2), "z1": ("z", 0.0)}
+    assert by_molecule(property_, "score", TARGETS) == found
+
+
+def test_where_some_are_not_measured_the_score_is_no_mean_over_molecules(property_):
+    """Each target weighs the same, however many molecules it was measured for."""
+    assert by_molecule(property_, "score", TARGETS) == {}
+    found = by_corpus(property_, "score", TARGETS)
+    assert found.value == pytest.approx(-(0.5 + 2) / 2 / 0.5)  # `a` was measured once: the score leaves it out, as in training
 
 
 def test_a_target_without_spread_counts_as_it_is(property_):
+    property_.predictions["measured"] = np.array([3.0, 0.5, 0.0, 0.0, 0.0, 0.0])
     constant = [TARGETS[0] | {"spread": 0.0}, TARGETS[1]]
     assert by_molecule(property_, "score", constant)["x1"] == ("x", -(2 + 1) / 2)
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from molfusion.report.lifts import lifts
 from molfusion.report.results import Result, Row, Table
-from molfusion.report.statistics import Interval, bootstrap, chance_interval, interval, lifts
+from molfusion.report.statistics import Interval, bootstrap, chance_interval, interval
 
 
 def numbered(*groups):
@@ -155,6 +156,7 @@ def test_no_lift_without_results_or_without_a_mean():
     fused = Row("F", [result(0, {"a": 1.0})], parts=["E", "gone"], control="gone")
     assert lifts(table(part, empty, fused), "y/MAE") == []
     fused.parts = ["P"]
-    assert lifts(table(part, fused), "y/RMSE") == []  # no mean over molecules
-    assert interval(part, "y/RMSE", table(part).targets) is None
+    assert lifts(table(part, fused), "y/R2") == []  # of one molecule there is none
+    assert interval(part, "y/R2", table(part).targets) is None
+    assert interval(part, "m2t/R@1", table(part).targets) is None  # another task's
     assert interval(empty, "y/MAE", table(part).targets) is None
