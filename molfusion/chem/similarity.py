@@ -13,13 +13,14 @@ from rdkit.Chem import rdFingerprintGenerator as generators
 from molfusion.chem.identity import inchikey
 from molfusion.chem.parse import ChemError, canonical, parse
 
-Print = Literal["maccs", "morgan2", "morgan3", "rdk"]
+Print = Literal["maccs", "morgan2", "morgan3", "rdk", "counts2"]
 
 _MAKERS: dict[Print, Any] = {
     "maccs": MACCSkeys.GenMACCSKeys,
     "morgan2": generators.GetMorganGenerator(radius=2, fpSize=2048).GetFingerprint,
     "morgan3": generators.GetMorganGenerator(radius=3, fpSize=2048).GetFingerprint,
     "rdk": generators.GetRDKitFPGenerator().GetFingerprint,
+    "counts2": generators.GetMorganGenerator(radius=2, fpSize=2048).GetCountFingerprint,
 }
 
 
@@ -72,12 +73,12 @@ def known(smiles: str | None, released: bool = False) -> Known | None:
 
 
 def fingerprint(mol: Chem.Mol, kind: Print) -> Any:
-    """MACCS keys (166), Morgan of radius 2 or 3 (2048 bits), or RDKit's paths (2048 bits)."""
+    """MACCS keys (166), Morgan of radius 2 or 3 (2048 bits), RDKit's paths (2048 bits), or counts of Morgan of radius 2."""
     return _MAKERS[kind](mol)
 
 
 def tanimoto(print_: Any, others: Sequence[Any]) -> list[float]:
-    """Of one fingerprint with each of the others."""
+    """Of one fingerprint with each of the others; of counts the sum of the smaller over the sum of the larger."""
     return list(DataStructs.BulkTanimotoSimilarity(print_, list(others)))
 
 

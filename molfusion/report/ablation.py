@@ -1,4 +1,4 @@
-"""What each axis of a sweep does to the score, drawn from the axes as the sweep file declares them."""
+"""What each axis of a sweep does to the score, drawn from the axes as the sweep file declares them, or else by row."""
 
 from __future__ import annotations
 
@@ -32,6 +32,19 @@ def ablations(table: Table, where: Points, label: str, metric: str = "score") ->
     return [_by(axis, table, label, metric) for axis in axes] + [g for a in axes if (g := _tradeoff(a, table)) is not None]
 
 
+def by_row(table: Table, label: str, metric: str = "score") -> list[Grid]:
+    """Of a table without axes, whose rows are what varies: a dot a row, baselines as lines; nothing of less than two rows.
+
+    Args:
+        table: whose rows.
+        label: of the metric.
+        metric: on the test split.
+    """
+    rows = [(row.label, row) for row in table.rows if not row.baseline and row.values(metric)]
+    axis = Axis("row", False, [name for name, _ in rows], {"": rows}, [])
+    return [_by(axis, table, label, metric, "Rows as the sweep names them")] if len(rows) > 1 else []
+
+
 def spread(row: Row, metric: str, table: Table) -> Interval | None:
     """The 95 % interval; of a metric that rows of predictions do not hold the range over seeds."""
     values = row.values(metric)
@@ -39,7 +52,7 @@ def spread(row: Row, metric: str, table: Table) -> Interval | None:
     return found or (Interval(float(np.mean(values)), min(values), max(values)) if values else None)
 
 
-def _by(axis: Axis, table: Table, label: str, metric: str) -> Grid:
+def _by(axis: Axis, table: Table, label: str, metric: str, varied: str = "") -> Grid:
     rows = []
     figure, axes = plt.subplots(figsize=(5.6, 3.2 if axis.numeric else 0.34 * len(axis.values) + 1.4), layout="constrained")
     for i, (name, line) in enumerate(axis.series.items()):
@@ -47,18 +60,19 @@ def _by(axis: Axis, table: Table, label: str, metric: str) -> Grid:
         rows += [[name or table.name, str(v), f"{s.mean:.3f}", f"[{s.low:.3f}, {s.high:.3f}]"] for v, s in found]
         (_line if axis.numeric else _dots)(axes, i, len(axis.series), axis, found, name)
     _references(axes, axis, table, metric, len(axis.series))
-    said = f"{label} (higher is better)"
+    better = f"{label} (higher is better)"
     if axis.numeric:
         framed(axes, "", axis.name)
-        axes.set_ylabel(said, fontsize=8.5)
+        axes.set_ylabel(better, fontsize=8.5)
         _ticks(axes, axis.values)
     else:
-        framed(axes, "", said)
+        framed(axes, "", better)
         axes.set_yticks(range(len(axis.values)), list(reversed(axis.values)))
     legend_below(figure, axes)
+    said = varied or f"`{axis.key}` varied, all else equal"
     note = (
-        f"`{axis.key}` varied, all else equal: `{metric}` on the test split with its 95 % interval over molecules and seeds"
-        " (where predictions do not hold it: the range over seeds)."
+        f"{said}: `{metric}` on the test split with its 95 % interval over molecules and seeds (where predictions do not hold it:"
+        " the range over seeds)."
     )
     columns = ["", axis.name, metric, "interval"]
     return Grid(f"By {axis.name}", columns, rows, note, Markup(svg(figure, f"{label} of {table.name} by {axis.name}")))

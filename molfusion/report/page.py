@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from molfusion.paths import atomic
 from molfusion.report import figures
-from molfusion.report.ablation import ablations
+from molfusion.report.ablation import ablations, by_row
 from molfusion.report.answers import answers
 from molfusion.report.axes import Points, points
 from molfusion.report.curves import curves
@@ -61,7 +61,9 @@ def _parts(table: Table, where: Points) -> list[Grid]:
     if kind(table) == "retrieval":
         made += [pools(table), kinds(table)]
     made += [lift(table), which_differ(table), is_used(table), grounded(table)]
-    made += ablations(table, where, named("score", table))
+    label = named("score", table)
+    # Without axes the rows are what varies: the figure of the results, where its metrics have intervals to draw.
+    made += ablations(table, where, label) or ([] if made[0].figure else by_row(table, label))
     # Examples: what models gave, and what people said of it.
     made += [gallery(table), rated(table), latent(table)]
     made += [curves(table), beside(table), cost(table)]

@@ -19,6 +19,12 @@ def test_a_molecule_is_like_itself_and_unlike_others(kind):
     assert 0 <= tanimoto(one, [other])[0] < 0.5
 
 
+def test_counts_count():
+    """Ethane: two CH3 and their bond. Propane: two CH3, CH2, two bonds seen from a CH3, both from CH2. Shared: two CH3."""
+    ethane, propane = (fingerprint(molecule(s), "counts2") for s in ("CC", "CCC"))
+    assert tanimoto(ethane, [propane]) == [pytest.approx(2 / (3 + 6 - 2))]
+
+
 def test_what_is_no_molecule():
     assert molecule(None) is None
     assert molecule("") is None

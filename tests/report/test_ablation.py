@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from molfusion.report.ablation import ablations
+from molfusion.report.ablation import ablations, by_row
 from molfusion.report.axes import points
+from molfusion.report.page import write
 from molfusion.report.results import load
 from tests.report.fakes import made, run, sweep
 
@@ -62,3 +63,31 @@ def test_one_value_is_no_axis(tmp_path):
     sweep(tmp_path, {"t": {"loss=mse": {}}}, {"tables": {"t": {"axes": {"model.loss": ["mse"]}}}})
     run(tmp_path / "t" / "loss=mse" / "0", "Pretraining", {"test/score": -1.0})
     assert shown(tmp_path) == []
+
+
+def test_rows_alone_become_dots_with_baselines_as_lines(tmp_path):
+    sweep(tmp_path, {"t": {"(ridge)": {}, "one": {}, "two": {}, "failed": {}}}, seeds=(0, 1))
+    for seed in (0, 1):
+        for i, row in enumerate(("one", "two")):
+            run(tmp_path / "t" / row / str(seed), "Pretraining", {"test/score": -1.0 - i - seed}, seed=seed)
+    run(tmp_path / "t" / "baseline-ridge", "Pretraining", {"test/score": -0.125})
+    table = load(tmp_path).tables[0]
+    (grid,) = by_row(table, "score")
+    assert grid.title == "By row"
+    assert grid.rows == [["t", "one", "-1.500", "[-2.000, -1.000]"], ["t", "two", "-2.500", "[-3.000, -2.000]"]]
+    labels = set(re.findall(r"<text[^>]*>([^<]*)</text>", str(grid.figure)))
+    assert {"one", "two", "(ridge)", "score (higher is better)"} <= labels
+    assert "failed" not in labels
+    table.rows = [row for row in table.rows if row.label != "two"]
+    assert by_row(table, "score") == []  # one row varies nothing
+
+
+@pytest.mark.parametrize("intervals", [True, False])
+def test_the_page_draws_rows_once(tmp_path, intervals):
+    """Where the results have intervals their figure is that of the rows."""
+    sweep(tmp_path, {"t": {"one": {}, "two": {}}}, {"tables": {"t": {"rows": {"one": {}, "two": {}}}}})
+    for row in ("one", "two"):
+        rows = [made(k, "CCO", 0.5) for k in "ab"] if intervals else []
+        run(tmp_path / "t" / row / "0", "Generation", {"test/score": 0.5, "test/maccs": 0.5}, rows)
+    page = write(tmp_path).read_text()
+    assert ("t: Results, figure" in page, "t: By row, figure" in page) == (intervals, not intervals)
