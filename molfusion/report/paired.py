@@ -61,7 +61,7 @@ def sign_flip(values: Matrix, groups: NDArray[np.int64], seed: int = 0) -> float
     return float(extreme.mean() if few else (1 + extreme.sum()) / (1 + _RESAMPLES))  # what was observed counts as drawn
 
 
-@lru_cache(maxsize=2)  # the same for all pairs of a table
+@lru_cache(maxsize=1)  # large, and the same for all pairs of a table
 def _signs(count: int, seed: int) -> Matrix:
     """[patterns, count] of ±1: all of them where there are few."""
     if count <= _ENUMERATED:

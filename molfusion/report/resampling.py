@@ -11,7 +11,7 @@ RESAMPLES = 2000
 Matrix = NDArray[np.float64]
 
 
-@lru_cache(maxsize=8)  # the rows of a table ask for the same again and again
+@lru_cache(maxsize=3)  # large, but the rows of a table ask for the same again and again
 def weights(groups: int, seed: int = 0) -> Matrix:
     """[resamples, groups] how often each group is drawn when as many are drawn as there are."""
     drawn = np.random.default_rng(seed).integers(groups, size=(RESAMPLES, groups))

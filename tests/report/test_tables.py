@@ -1,0 +1,35 @@
+"""The cells of the results: mean, spread over seeds, interval."""
+
+import re
+
+from molfusion.report.page import _ranged
+from molfusion.report.results import Row
+from molfusion.report.tables import results
+from tests.report.test_statistics import result, table
+
+
+def test_an_error_is_shown_as_it_is_and_lower_is_better():
+    """Errors 1 and 3, alone in their groups: RMSE sqrt(5), of draws 1 or 3 at the ends."""
+    found = result(0, {"a": 1.0, "b": 3.0})
+    found.metrics["test/y/RMSE"] = 5**0.5
+    made = table(Row("r", [found]))
+    made.headline = ["y/RMSE"]
+    grid = results(made)
+    assert grid.rows == [["r", "2.236 [1.000, 3.000]"]]
+    assert "y/RMSE (lower is better)" in re.findall(r"<text[^>]*>([^<]*)</text>", str(grid.figure))
+
+
+def test_a_number_that_predictions_do_not_hold_stands_alone():
+    found = result(0, {"a": 1.0})
+    found.metrics["test/kl"] = 0.5
+    made = table(Row("r", [found]))
+    made.headline = ["kl"]
+    assert results(made).rows == [["r", "0.500"]]
+
+
+def test_on_the_page_the_interval_may_stand_below():
+    assert str(_ranged("0.5 ± 0.1 [0.4, 0.6]")) == '0.5 ± 0.1 <span class="range">[0.4, 0.6]</span>'
+    assert str(_ranged("× 2.0 [1.0, 3.0]")) == '× 2.0 <span class="range">[1.0, 3.0]</span>'
+    for text in ("better: +0.1 [0.0, 0.2] (ridge)", "<b> [1, 2]", "0.5", "n/a"):
+        assert _ranged(text) == text
+        assert not hasattr(_ranged(text), "__html__")  # is escaped like any text
