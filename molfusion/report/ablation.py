@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -42,7 +43,10 @@ def by_row(table: Table, label: str, metric: str = "score") -> list[Grid]:
     """
     rows = [(row.label, row) for row in table.rows if not row.baseline and row.values(metric)]
     axis = Axis("row", False, [name for name, _ in rows], {"": rows}, [])
-    return [_by(axis, table, label, metric, "Rows as the sweep names them")] if len(rows) > 1 else []
+    if len(rows) < 2:
+        return []
+    made = _by(axis, table, label, metric, "Rows as the sweep names them")
+    return [replace(made, columns=["", *made.columns[2:]], rows=[cells[1:] for cells in made.rows])]  # one series, no name
 
 
 def spread(row: Row, metric: str, table: Table) -> Interval | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 
 from molfusion.cli import main
 from molfusion.encoders import GIN, Fingerprint
@@ -68,6 +69,67 @@ def test_own_data(here, capsys):
         assert told in page, told
     record = json.loads((here / "runs" / "plain" / "metrics.json").read_text())
     assert sum(record["data"]["records"].values()) == 240
+
+
+KINDS = {  # what a CSV has, and by the tutorial what to leave out of it, of the card and of the comparison
+    "text": (["logP"], "targets", "property"),
+    "numbers": (["description"], "text", "retrieval"),
+}
+CELLS = {"text": ("retrieval", "GIN"), "numbers": ("property", "MoleBLEND (bonds)")}
+
+
+@pytest.fixture(params=KINDS)
+def half(request, here, capsys):
+    """The tutorial's files where a CSV has texts alone, or numbers alone; which, and the tables that are left."""
+    for block in blocks(DOCS / "tutorials" / "own_data.md"):
+        if block.file:
+            Path(block.file).write_text(block.text)
+    runpy.run_path("make_csv.py", run_name="__main__")
+    columns, key, table = KINDS[request.param]
+    molecules = here / "molecules.csv"
+    with molecules.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with molecules.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [c for c in rows[0] if c not in columns], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    card, compare = (yaml.safe_load(Path(name).read_text()) for name in ("mine.yaml", "compare.yaml"))
+    (card if key in card else card["columns"]).pop(key)
+    del compare["tables"][table]
+    Path("mine.yaml").write_text(yaml.safe_dump(card))
+    Path("compare.yaml").write_text(yaml.safe_dump(compare, sort_keys=False))
+    return request.param, list(compare["tables"])
+
+
+def done(folder: str) -> set[tuple[str, str]]:
+    """Table and row of what ran; nothing failed."""
+    cells = json.loads(Path(folder, "plan.json").read_text())["cells"]
+    assert {c["status"] for c in cells} == {"done"}
+    return {(c["table"], c["row"]) for c in cells}
+
+
+def test_a_csv_of_texts_or_of_numbers_alone(half, capsys):
+    """Its card is sound, the comparison that is left runs whole, baselines and report included."""
+    kind, tables = half
+    for words in (["cards", "mine.yaml"], ["cards", "check", "mine.yaml"]):
+        assert main(words) == 0, capsys.readouterr().err
+    assert main(["sweep", "compare.yaml", "--only", "seed=0", "--out", "out", *SHORT]) == 0, capsys.readouterr().err
+    rows = ("Fingerprint", "GIN", "GIN, continued", "QFormer(GIN)")
+    assert done("out") == {(table, row) for table in tables for row in rows}
+    page = Path("out/report.html").read_text()
+    assert "logP/MAE" in page if kind == "numbers" else "m2t/R@1" in page
+    found = [json.loads(path.read_text())["metrics"] for path in Path("out").rglob("baseline-*/metrics.json")]
+    assert len(found) == 3
+    assert all("test/score" in metrics for metrics in found)
+
+
+def test_the_side_by_side_on_a_csv_of_ones_own(half, capsys):
+    """One row of what needs no second file."""
+    table, row = CELLS[half[0]]
+    only = ["--only", f"table={table}", "--only", f"row={row}", "--only", "seed=0"]
+    words = ["sweep", "own_data.yaml", "--data.card", "mine.yaml", *only, "--out", "out", *SHORT]
+    assert main(words) == 0, capsys.readouterr().err
+    assert done("out") == {(table, row)}
 
 
 def test_sweep(here, capsys):

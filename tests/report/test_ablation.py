@@ -74,7 +74,8 @@ def test_rows_alone_become_dots_with_baselines_as_lines(tmp_path):
     table = load(tmp_path).tables[0]
     (grid,) = by_row(table, "score")
     assert grid.title == "By row"
-    assert grid.rows == [["t", "one", "-1.500", "[-2.000, -1.000]"], ["t", "two", "-2.500", "[-3.000, -2.000]"]]
+    assert grid.columns == ["", "score", "interval"]
+    assert grid.rows == [["one", "-1.500", "[-2.000, -1.000]"], ["two", "-2.500", "[-3.000, -2.000]"]]
     labels = set(re.findall(r"<text[^>]*>([^<]*)</text>", str(grid.figure)))
     assert {"one", "two", "(ridge)", "score (higher is better)"} <= labels
     assert "failed" not in labels

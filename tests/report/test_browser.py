@@ -7,6 +7,9 @@ import subprocess
 
 import pytest
 
+from molfusion.report.page import write
+from tests.report.devtools import Chromium
+from tests.report.fakes import run, sweep
 from tests.report.helpers import SCRIPT, Page, squeezed
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -79,6 +82,102 @@ def test_the_page_does_not_scroll_sideways(made, tmp_path, width):
     assert found["wide"] == []
     assert found["scrolls"] >= (3 if width == 360 else 0)  # wide tables do, in boxes of their own
     assert found["skip"] >= 0  # the link that skips the head shows itself when it is reached
+
+
+FOCUSED = """(() => {
+  const e = document.activeElement, table = e.closest("table.sortable");
+  const tables = [...document.querySelectorAll("table.sortable")];
+  return {tag: e.tagName, text: e.textContent.trim(), outline: getComputedStyle(e).outlineStyle,
+    table: tables.indexOf(table), column: table && [...table.querySelectorAll("thead button")].indexOf(e),
+    sort: e.parentElement && e.parentElement.getAttribute("aria-sort")};
+})()"""
+COLUMN = """[...document.querySelectorAll("table.sortable")[1].tBodies[0].rows].map(r => r.cells[3].textContent.trim())"""
+
+
+@pytest.fixture
+def chromium():
+    with Chromium(BROWSER) as browser:
+        yield browser
+
+
+def tabbed(browser, wanted, most=200):
+    """Tab until the focus is on what is wanted, each stop marked by an outline; what it passed, and where it ended."""
+    passed = []
+    for _ in range(most):
+        browser.press("Tab")
+        passed.append(browser.value(FOCUSED))
+        assert passed[-1]["outline"] != "none", passed[-1]
+        if wanted(passed[-1]):
+            return passed
+    raise AssertionError(f"not reached in {most} tabs")
+
+
+def numbers(cells):
+    return [float(cell.split()[0]) for cell in cells if cell != "n/a"]
+
+
+def test_the_keyboard_reaches_and_sorts(made, chromium):
+    """Tab to the skip link, to every link and table, to the head of a column; Enter and Space sort by it."""
+    chromium.open(made / "report.html")
+    before = chromium.value(COLUMN)
+    passed = tabbed(chromium, lambda f: f["table"] == 1 and f["column"] == 3)
+    assert (passed[0]["tag"], passed[0]["text"]) == ("A", "Skip to the results")
+    assert {"A", "FIGURE", "DIV", "BUTTON"} <= {f["tag"] for f in passed}  # plots and tables scroll by arrow keys
+    assert chromium.value(COLUMN) == before  # looking at it changes nothing
+    for key, sort, backwards in (("Enter", "descending", True), ("Space", "ascending", False), ("Enter", "descending", True)):
+        chromium.press(key)
+        assert chromium.value(FOCUSED)["sort"] == sort
+        after = chromium.value(COLUMN)
+        assert numbers(after) == sorted(numbers(before), reverse=backwards)
+    assert numbers(before) != numbers(after)
+    chromium.press("Tab")
+    assert chromium.value(FOCUSED)["column"] == 4  # nothing holds the focus
+
+
+def test_enter_skips_and_opens(made, chromium):
+    chromium.open(made / "report.html")
+    chromium.press("Tab")
+    chromium.press("Enter")
+    assert chromium.value("document.activeElement.id") == "content"
+    tabbed(chromium, lambda f: f["tag"] == "SUMMARY")
+    is_open = "document.activeElement.parentElement.open"
+    before = chromium.value(is_open)
+    chromium.press("Enter")
+    assert chromium.value(is_open) is not before
+    chromium.press("Space")
+    assert chromium.value(is_open) is before
+
+
+CLIPPED = """[...document.querySelectorAll("main *, header *")].filter(e => !e.closest("svg, .away")
+  && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + ": " + e.textContent.trim().slice(0, 60))"""
+A4, LETTER = (718, 1047), (740, 980)  # CSS pixels between margins of 1 cm
+
+
+@pytest.mark.parametrize("paper", [A4, LETTER], ids=["A4", "letter"])
+def test_no_table_is_clipped_on_paper(made, chromium, paper):
+    chromium.open(made / "report.html")
+    chromium.paper(*paper)
+    assert chromium.value("[innerWidth, matchMedia('print').matches]") == [paper[0], True]
+    assert chromium.value(CLIPPED) == []
+
+
+def test_a_table_of_many_columns_fits_on_paper(tmp_path, chromium):
+    """Six targets by three metrics, which a table without a headline shows all, with seeds and long names of rows."""
+    rows = ["CrossAttention(DeepEncoder, E3FP), pretrained", "MoleBLEND (shortest path)"]
+    sweep(tmp_path, {"property": {row: {} for row in rows}}, seeds=(0, 1))
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    plan["tables"][0]["headline"] = []
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    names = [f"test/{target}/{metric}" for target in ("gap", "mu", "alpha", "r2", "cv", "log_solubility")
+             for metric in ("MAE", "RMSE", "R2")]  # fmt: skip
+    for row in rows:
+        for seed in (0, 1):
+            metrics = dict.fromkeys([*names, "test/score"], 1234.5 + seed)
+            run(tmp_path / "property" / row / str(seed), "Property", metrics, seed=seed)
+    chromium.open(write(tmp_path))
+    chromium.paper(*A4)
+    assert chromium.value("Math.max(...[...document.querySelectorAll('tr')].map(r => r.cells.length))") == 20
+    assert chromium.value(CLIPPED) == []
 
 
 def test_it_prints(made, tmp_path):
