@@ -1,4 +1,4 @@
-"""What the commands that ask a trained model share: texts from files, bars, a summary, drawings."""
+"""What the commands that ask a trained model share: texts from files, bars, places, a summary, drawings."""
 
 from __future__ import annotations
 
@@ -76,6 +76,16 @@ def watching() -> Iterator[Callable[[str, int, int], None]]:
                 print(f"{what}: {done}/{total}", flush=True)
 
         yield show
+
+
+def table_and_folder(out: Path) -> tuple[Path, Path]:
+    """Where the table goes, and all else that a command writes.
+
+    A file (.csv, .parquet) has what belongs to it in a folder of the same name; a folder has all in it, the table as
+    molecules.parquet.
+    """
+    table = out if out.suffix in {".csv", ".parquet"} else out / "molecules.parquet"
+    return table, out.with_suffix("") if table == out else out
 
 
 def finish(rows: Sequence[dict[str, Any]], out: Path) -> int:

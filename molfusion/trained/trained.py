@@ -177,14 +177,35 @@ class Trained:
         """
         return captioning.caption(self, molecules, prompt)
 
-    def generate(self, texts: Sequence[str], count: int = 20, seed: int = 0) -> Rows:
-        """Up to `count` distinct molecules for each text, the most fitting first: `prompt`, `rank`, `smiles`, `similarity`.
+    def generate(
+        self,
+        texts: Sequence[str],
+        count: int = 20,
+        seed: int = 0,
+        timeout: float = 120.0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        eta: float | None = None,
+    ) -> Rows:
+        """Distinct molecules for each text, a row each, the most fitting first: `prompt`, `rank`, `smiles`, `similarity`,
+        and of the prompt how many `samples` were drawn and how many of them are `valid`.
+
+        A prompt without a molecule, or whose time ran out before it had enough, has a row (more) that says so in `problem`.
+
+        Args:
+            texts: what the molecules should be.
+            count: of molecules wanted for each.
+            seed: of the noise: the same seed gives the same molecules, whatever else is asked, unless time runs out.
+            timeout: seconds for each text; what is complete by then is kept.
+            steps: of sampling, instead of the run's.
+            guidance: likewise; 1 follows the text, 0 does not look at it.
+            eta: likewise; 1 is ancestral sampling, 0 DDIM.
 
         Raises:
             NotApplicable: no `Generation` that has a decoder.
+            ConfigError: a number that is out of bounds.
         """
-        task = generating.ready(self)
-        return generating.rows(texts, [generating.answer(task, text, count, seed) for text in texts])
+        return generating.generate(self, texts, count, seed, timeout, steps=steps, guidance=guidance, eta=eta)
 
     def explain(
         self,
