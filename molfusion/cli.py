@@ -148,8 +148,8 @@ def _add_generate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--eta", type=float, help="instead of the run's: 1 ancestral sampling, 0 DDIM")
 
 
-def _add_trained(command: argparse.ArgumentParser, of: str, epilog: str) -> None:
-    command.add_argument("--run", required=True, metavar="FOLDER", help=of)
+def _add_trained(command: argparse.ArgumentParser, of: str, epilog: str, required: bool = True) -> None:
+    command.add_argument("--run", required=required, metavar="FOLDER", help=of)
     command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
     command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
     command.epilog = epilog
@@ -191,25 +191,33 @@ def _add_caption(command: argparse.ArgumentParser) -> None:
 
 
 def _add_explain(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", metavar="RUN", help="the run's folder; its model must read E3FP tokens")
-    command.add_argument("--id", action="append", default=[], metavar="ID", help="of a molecule; by default the first ones")
-    command.add_argument("--molecules", type=int, default=8, metavar="N", help="without --id, how many; by default 8")
-    command.add_argument("--split", choices=["val", "test"], default="test")
+    command.add_argument(
+        "smiles", nargs="*", metavar="SMILES",
+        help="instead of --data.card; without either, some of the run's own molecules. Without --run the first is the run",
+    )  # fmt: skip
+    _add_trained(command, "of a run whose model reads E3FP tokens", _MOLECULES, required=False)
+    command.add_argument("--id", action="append", default=[], metavar="ID", help="of the run's own; by default the first ones")
+    command.add_argument("--molecules", type=int, metavar="N", help="of the run's own without --id, how many; by default 8")
+    command.add_argument("--split", choices=["val", "test"], help="of the run's own; by default test")
     command.add_argument(
         "--method", choices=["gradient", "attention"], default="gradient",
         help="gradient × input of the tokens, or what the picture's tokens read of them",
     )  # fmt: skip
     command.add_argument(
-        "--answers", choices=["given", "generated"], default="given", help="of captioning: the data's, or the model's own"
-    )
+        "--answers", choices=["given", "generated"],
+        help="what to explain: the data's, by default of the run's own molecules, or what the model itself says or predicts",
+    )  # fmt: skip
+    command.add_argument("--text", metavar="TEXT", help="what is right of all SMILES or molecules of the card: to be explained")
     command.add_argument(
         "--deletion", type=int, default=0, metavar="N",
         help="on N molecules: is more lost without the tokens of the top atoms than of random ones?",
     )  # fmt: skip
     command.add_argument("--share", type=float, default=0.25, help="of the atoms that lose their tokens; by default 0.25")
-    command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
-    command.add_argument("--out", metavar="FOLDER", help="instead of explain/ in the run's folder")
-    command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
+    command.add_argument(
+        "--out", metavar="PLACE",
+        help="a .csv or .parquet with a folder of the same name for the drawings, or a folder for all; by default explain in "
+        "the run's folder, explained for other molecules",
+    )  # fmt: skip
 
 
 def _add_import(command: argparse.ArgumentParser) -> None:

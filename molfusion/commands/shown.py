@@ -29,6 +29,11 @@ def lines_of(file: Path) -> list[str]:
     return [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
 
 
+def card_of(arguments: argparse.Namespace) -> str | None:
+    """What --data.card names, if it is given."""
+    return next((o.partition("=")[2] for o in reversed(arguments.overrides) if o.startswith("data.card=")), None)
+
+
 def molecules_of(arguments: argparse.Namespace) -> list[str] | None:
     """The SMILES of the command line; None: the card of the config, which --data.card overrules.
 
@@ -36,7 +41,7 @@ def molecules_of(arguments: argparse.Namespace) -> list[str] | None:
         ConfigError: both a card and SMILES, or a file in the place of a SMILES.
     """
     given: list[str] = arguments.smiles
-    if given and any(o.startswith("data.card=") for o in arguments.overrides):
+    if given and card_of(arguments) is not None:
         raise ConfigError(f"both --data.card and SMILES ({given[0]!r}, …) are given: give one of them")
     if files := [s for s in given if Path(s).is_file()]:
         raise ConfigError(f"{files[0]} is a file, not a SMILES: give it as --data.card {files[0]}")
