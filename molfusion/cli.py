@@ -32,8 +32,14 @@ COMMANDS = {
 
 _WITH_OVERRIDES = {
     "explain", "fit", "validate", "test", "predict", "prepare", "sweep", "export", "import", "embed", "retrieve", "caption",
+    "generate",
 }  # fmt: skip
-_WITH_STRINGS = {"embed", "retrieve", "caption"}  # a SMILES may have an equals sign in it
+_WITH_STRINGS = {"embed", "retrieve", "caption", "generate", "explain"}  # a SMILES may have an equals sign in it
+_COMPUTED = "On the CPU in float32, unless --trainer.accelerator gpu --trainer.precision bf16-mixed."
+_MOLECULES = (
+    f"{_COMPUTED} --data.card CARD is a card or a plain file of molecules (.smi, .csv, .sdf, .parquet), by default what the "
+    "run was trained on; --data.batch_size N."
+)
 _OVERRIDES = "Any key of the config can be set after all files: --data.batch_size 32 or data.batch_size=32."
 
 
@@ -124,33 +130,34 @@ def _add_export(command: argparse.ArgumentParser) -> None:
 
 def _add_generate(command: argparse.ArgumentParser) -> None:
     command.add_argument("prompts", nargs="*", metavar="TEXT", help="what the molecules should be; several are asked in turn")
-    command.add_argument("--run", required=True, metavar="FOLDER", help="of a run of Generation")
+    _add_trained(command, "of a run of Generation", _COMPUTED)
     command.add_argument("-n", "--count", type=int, default=20, help="distinct molecules wanted for each text; by default 20")
     command.add_argument("--texts", action="append", default=[], metavar="FILE", help="texts from a file, one a line")
     command.add_argument(
-        "--out", metavar="FOLDER", help="of molecules.smi, molecules.parquet and grid-N.png/svg; by default RUN/generated"
+        "--out", metavar="PLACE",
+        help="a .csv or .parquet with a folder of the same name beside it, or a folder for all: table, molecules.smi and "
+        "grid-N.png/svg; by default RUN/generated",
     )
     command.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same molecules")
+    command.add_argument(
+        "--timeout", type=float, default=120.0, metavar="SECONDS",
+        help="for each text, by default 120; what is complete by then is kept, and `problem` says that time ran out",
+    )  # fmt: skip
     command.add_argument("--steps", type=int, help="of sampling, instead of the run's")
     command.add_argument("--guidance", type=float, help="instead of the run's: 1 follows the text, 0 does not look at it")
     command.add_argument("--eta", type=float, help="instead of the run's: 1 ancestral sampling, 0 DDIM")
-    command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
-    command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
 
 
-def _add_trained(command: argparse.ArgumentParser, of: str) -> None:
-    command.add_argument("--run", required=True, metavar="FOLDER", help=of)
+def _add_trained(command: argparse.ArgumentParser, of: str, epilog: str, required: bool = True) -> None:
+    command.add_argument("--run", required=required, metavar="FOLDER", help=of)
     command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
     command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
-    command.epilog = (
-        "On the CPU in float32, unless --trainer.accelerator gpu --trainer.precision bf16-mixed. --data.card CARD is a card or "
-        "a plain file of molecules (.smi, .csv, .sdf, .parquet), by default what the run was trained on; --data.batch_size N."
-    )
+    command.epilog = epilog
 
 
 def _add_embed(command: argparse.ArgumentParser) -> None:
     command.add_argument("smiles", nargs="*", metavar="SMILES", help="instead of --data.card")
-    _add_trained(command, "of a run; or an encoder.yaml or text.yaml that a run exported")
+    _add_trained(command, "of a run; or an encoder.yaml or text.yaml that a run exported", _MOLECULES)
     command.add_argument("--text", action="append", default=[], metavar="TEXT", help="also a text, where there is a text side")
     command.add_argument("--texts", action="append", default=[], metavar="FILE", help="texts from a file, one a line")
     command.add_argument("--out", metavar="FILE", help=".csv or .parquet; by default embedded.parquet in the run's folder")
@@ -158,7 +165,7 @@ def _add_embed(command: argparse.ArgumentParser) -> None:
 
 def _add_retrieve(command: argparse.ArgumentParser) -> None:
     command.add_argument("queries", nargs="*", metavar="QUERY", help="a text (molecules are found) or a SMILES (texts are found)")
-    _add_trained(command, "of a run of Retrieval")
+    _add_trained(command, "of a run of Retrieval", _MOLECULES)
     command.add_argument("-k", type=int, default=10, help="how many of each; by default 10")
     command.add_argument("--queries", dest="file", action="append", default=[], metavar="FILE", help="from a file, one a line")
     command.add_argument("--among", metavar="CARD", help="a card or a plain file to search; by default all of the run's")
@@ -176,7 +183,7 @@ def _add_retrieve(command: argparse.ArgumentParser) -> None:
 
 def _add_caption(command: argparse.ArgumentParser) -> None:
     command.add_argument("smiles", nargs="*", metavar="SMILES", help="instead of --data.card")
-    _add_trained(command, "of a run of Captioning")
+    _add_trained(command, "of a run of Captioning", _MOLECULES)
     command.add_argument(
         "--prompt", metavar="TEXT", help="a question, instead of the run's own; with {molecule} in it, the whole prompt"
     )
@@ -184,25 +191,33 @@ def _add_caption(command: argparse.ArgumentParser) -> None:
 
 
 def _add_explain(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", metavar="RUN", help="the run's folder; its model must read E3FP tokens")
-    command.add_argument("--id", action="append", default=[], metavar="ID", help="of a molecule; by default the first ones")
-    command.add_argument("--molecules", type=int, default=8, metavar="N", help="without --id, how many; by default 8")
-    command.add_argument("--split", choices=["val", "test"], default="test")
+    command.add_argument(
+        "smiles", nargs="*", metavar="SMILES",
+        help="instead of --data.card; without either, some of the run's own molecules. Without --run the first is the run",
+    )  # fmt: skip
+    _add_trained(command, "of a run whose model reads E3FP tokens", _MOLECULES, required=False)
+    command.add_argument("--id", action="append", default=[], metavar="ID", help="of the run's own; by default the first ones")
+    command.add_argument("--molecules", type=int, metavar="N", help="of the run's own without --id, how many; by default 8")
+    command.add_argument("--split", choices=["val", "test"], help="of the run's own; by default test")
     command.add_argument(
         "--method", choices=["gradient", "attention"], default="gradient",
         help="gradient × input of the tokens, or what the picture's tokens read of them",
     )  # fmt: skip
     command.add_argument(
-        "--answers", choices=["given", "generated"], default="given", help="of captioning: the data's, or the model's own"
-    )
+        "--answers", choices=["given", "generated"],
+        help="what to explain: the data's, by default of the run's own molecules, or what the model itself says or predicts",
+    )  # fmt: skip
+    command.add_argument("--text", metavar="TEXT", help="what is right of all SMILES or molecules of the card: to be explained")
     command.add_argument(
         "--deletion", type=int, default=0, metavar="N",
         help="on N molecules: is more lost without the tokens of the top atoms than of random ones?",
     )  # fmt: skip
     command.add_argument("--share", type=float, default=0.25, help="of the atoms that lose their tokens; by default 0.25")
-    command.add_argument("--checkpoint", default="best", help="`best`, `last` or a file")
-    command.add_argument("--out", metavar="FOLDER", help="instead of explain/ in the run's folder")
-    command.add_argument("--allow-import", action="append", default=[], metavar="PREFIX", help="as for fit")
+    command.add_argument(
+        "--out", metavar="PLACE",
+        help="a .csv or .parquet with a folder of the same name for the drawings, or a folder for all; by default explain in "
+        "the run's folder, explained for other molecules",
+    )  # fmt: skip
 
 
 def _add_import(command: argparse.ArgumentParser) -> None:

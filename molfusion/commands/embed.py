@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from molfusion.commands.shown import finish, lines_of, loaded, molecules_of
+from molfusion.commands.shown import card_of, finish, lines_of, loaded, molecules_of
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -13,7 +13,7 @@ def main(arguments: argparse.Namespace) -> int:
     texts = [*arguments.text, *(line for file in arguments.texts for line in lines_of(Path(file)))]
     given = Path(arguments.run)
     folder = given.parent if given.is_file() else given
-    named = any(o.startswith("data.card=") for o in arguments.overrides)
+    named = card_of(arguments) is not None
     with loaded(arguments) as run:
         rows = run.embed(molecules) if molecules or named or not texts else []
         if texts:

@@ -1,4 +1,4 @@
-"""What the commands that ask a trained model share: texts from files, bars, a summary, drawings."""
+"""What the commands that ask a trained model share: texts from files, bars, places, a summary, drawings."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def lines_of(file: Path) -> list[str]:
     return [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
 
 
+def card_of(arguments: argparse.Namespace) -> str | None:
+    """What --data.card names, if it is given."""
+    return next((o.partition("=")[2] for o in reversed(arguments.overrides) if o.startswith("data.card=")), None)
+
+
 def molecules_of(arguments: argparse.Namespace) -> list[str] | None:
     """The SMILES of the command line; None: the card of the config, which --data.card overrules.
 
@@ -36,7 +41,7 @@ def molecules_of(arguments: argparse.Namespace) -> list[str] | None:
         ConfigError: both a card and SMILES, or a file in the place of a SMILES.
     """
     given: list[str] = arguments.smiles
-    if given and any(o.startswith("data.card=") for o in arguments.overrides):
+    if given and card_of(arguments) is not None:
         raise ConfigError(f"both --data.card and SMILES ({given[0]!r}, …) are given: give one of them")
     if files := [s for s in given if Path(s).is_file()]:
         raise ConfigError(f"{files[0]} is a file, not a SMILES: give it as --data.card {files[0]}")
@@ -76,6 +81,16 @@ def watching() -> Iterator[Callable[[str, int, int], None]]:
                 print(f"{what}: {done}/{total}", flush=True)
 
         yield show
+
+
+def table_and_folder(out: Path) -> tuple[Path, Path]:
+    """Where the table goes, and all else that a command writes.
+
+    A file (.csv, .parquet) has what belongs to it in a folder of the same name; a folder has all in it, the table as
+    molecules.parquet.
+    """
+    table = out if out.suffix in {".csv", ".parquet"} else out / "molecules.parquet"
+    return table, out.with_suffix("") if table == out else out
 
 
 def finish(rows: Sequence[dict[str, Any]], out: Path) -> int:

@@ -39,6 +39,7 @@ class Asked(MoleculeData):
         views: what the model reads.
         smiles: instead of a card.
         edit: changes each record before it is looked at, such as its question.
+        unfit: says of a record why it cannot be asked about, "" if it can.
         settings: of `MoleculeData`.
     """
 
@@ -48,10 +49,11 @@ class Asked(MoleculeData):
         views: Iterable[View],
         smiles: Sequence[str] | None = None,
         edit: Edit | None = None,
+        unfit: Callable[[Record], str] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__("demo" if smiles is not None else card, frozenset(views), **settings)
-        self.smiles, self.edit = smiles, edit
+        self.smiles, self.edit, self.unfit = smiles, edit, unfit
         self.asked: list[Record] = []
 
     def load(self) -> Records:
@@ -60,15 +62,18 @@ class Asked(MoleculeData):
 
     def setup(self, stage: str | None = None) -> None:
         """Featurise what is missing, open the store, and tell who can be asked about (`asked`) from who cannot (`dropped`)."""
+        if self.asked or self.dropped:
+            return
         self.prepare_data()
         self._stores = {view: ViewStore(self.cache / "store", view) for view in self.population}
         loaded = self.load()
         self.dropped = list(loaded.dropped)
-        for record in loaded.records:
-            if why := self._lacking(record) or self._unreadable(record):
+        for record in map(self._select_targets, loaded.records):
+            why = self._lacking(record) or self._unreadable(record)
+            if why := why or (self.unfit(record) if self.unfit is not None else ""):
                 self.dropped.append(Dropped(record.id, record.smiles, why))
             else:
-                self.asked.append(self._select_targets(record))
+                self.asked.append(record)
         known = [r.id for r in loaded.records]
         ids = known if self.smiles is None else [str(n) for n in range(1, len(self.smiles) + 1)]
         self._places = {key: place for place, key in enumerate(ids)}
@@ -96,6 +101,11 @@ class Asked(MoleculeData):
     def in_order(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Rows as the molecules were given; rows of a file that became no record come last."""
         return sorted(rows, key=lambda row: self._places.get(row["id"], len(self._places)))
+
+
+def with_text(text: str) -> Edit:
+    """An `edit` that holds the same text right for every molecule."""
+    return lambda record: dataclasses.replace(record, text=text)
 
 
 def with_question(question: str) -> Edit:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch
 from molfusion.views.base import View
+
+Stop = Callable[[], bool]  # asked between the steps of writing: is it time to end?
 
 
 class LatentDecoder(nn.Module, ABC):
@@ -26,8 +29,13 @@ class LatentDecoder(nn.Module, ABC):
         """Negative log-likelihood of the batch's molecules given latent [B, D]: summed over a molecule, mean over B."""
 
     @abstractmethod
-    def decode(self, latent: Tensor) -> list[str | None]:
-        """Canonical SMILES of latent [B, D], one a row; None where no molecule came out. Never raises."""
+    def decode(self, latent: Tensor, stop: Stop | None = None) -> list[str | None]:
+        """Canonical SMILES of latent [B, D], one a row; None where no molecule came out. Never raises.
+
+        Args:
+            latent: [B, D].
+            stop: once it says so, rows that are not complete are None; by default all are written to their end.
+        """
 
     @property
     def blocks(self) -> list[nn.Module]:

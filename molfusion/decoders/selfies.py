@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from molfusion.batch import MoleculeBatch
 from molfusion.chem.selfies import Constraints
-from molfusion.decoders.base import LatentDecoder
+from molfusion.decoders.base import LatentDecoder, Stop
 from molfusion.nn.precision import float32_island
 from molfusion.views.selfies import BOS, BUILT_IN, EOS, PAD, UNK, SelfiesView
 from molfusion.views.text import Texts
@@ -64,11 +64,13 @@ class SelfiesDecoder(LatentDecoder):
             return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=PAD, reduction="sum") / len(latent)
 
     @torch.no_grad()
-    def decode(self, latent: Tensor) -> list[str | None]:
+    def decode(self, latent: Tensor, stop: Stop | None = None) -> list[str | None]:
         """The likeliest token at each place."""
-        return [self.view.decode(row) for row in self.greedy(latent).tolist()]
+        ids = self.greedy(latent, stop)
+        whole = ids.shape[1] == self.view.length - 1  # else they have all ended, or were stopped
+        return [self.view.decode(row) if whole or EOS in row else None for row in ids.tolist()]
 
-    def greedy(self, latent: Tensor) -> Tensor:
+    def greedy(self, latent: Tensor, stop: Stop | None = None) -> Tensor:
         """Token ids [B, L] after [BOS]; what follows [EOS] means nothing."""
         found: list[Tensor] = []
         with float32_island(latent):
@@ -78,6 +80,8 @@ class SelfiesDecoder(LatentDecoder):
             ended = torch.zeros_like(token, dtype=torch.bool)
             for place in range(self.view.length - 1):
                 if len(latent) == 0 or (place % _LOOK == 0 and bool(ended.all())):
+                    break
+                if stop is not None and stop():
                     break
                 logits, state = self._step(token, latent, state)
                 logits[..., [PAD, BOS, UNK]] = -torch.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,13 +25,19 @@ class Grounding(NamedTuple):
 
     id: str
     smiles: str
-    rightness: float
+    rightness: float  # or what else was asked for: the score
     shells: Floats  # [R, level + 1], of each structure token
     atoms: Floats  # [N], in the order of the SMILES: each shell's weight shared out evenly among its atoms
     pictures: list[Floats]  # [rows, columns] each: tiles, if the picture is cut, and the whole; none by attention
 
 
-def ground(task: Task, batch: MoleculeBatch, records: Sequence[Record], method: Method = "gradient") -> list[Grounding]:
+def ground(
+    task: Task,
+    batch: MoleculeBatch,
+    records: Sequence[Record],
+    method: Method = "gradient",
+    score: Callable[[Task, MoleculeBatch], Tensor] = rightness,
+) -> list[Grounding]:
     """Each molecule of a batch.
 
     `gradient` is gradient × input of the tokens, summed over their width: to first order, what is lost without them.
@@ -43,16 +49,15 @@ def ground(task: Task, batch: MoleculeBatch, records: Sequence[Record], method: 
         batch: the records, under the views that the task reads.
         records: in the batch's order.
         method: see above.
+        score: the number [B] whose reasons are asked for.
 
     Raises:
         NotApplicable: the model has no structure tokens, or for `attention` no cross-attention over them.
     """
     task.eval()
-    watch = Watch(task)
-    if method == "attention" and (watch.fusion is None or watch.fusion.kind != "attention"):
-        raise NotApplicable("attention needs a CrossAttention of kind attention over the structure tokens; take the gradient")
+    watch = watched(task, method)
     with watch.tokens() as seen:
-        right = rightness(task, batch)
+        right = score(task, batch)
         parts = list(seen)
         gradients = torch.autograd.grad(right.sum(), [seen[name].x for name in parts])
     rights = right.detach().cpu().tolist()
@@ -67,6 +72,20 @@ def ground(task: Task, batch: MoleculeBatch, records: Sequence[Record], method: 
     ]
 
 
+def watched(task: Task, method: Method) -> Watch:
+    """The parts of a model that can be pointed at.
+
+    Raises:
+        NotApplicable: it has none, or none of which this method says anything.
+    """
+    watch = Watch(task)
+    if method == "attention" and (watch.fusion is None or watch.fusion.kind != "attention"):
+        raise NotApplicable("attention needs a CrossAttention of kind attention over the structure tokens; take the gradient")
+    if method == "attention" and watch.picture is None:
+        raise NotApplicable("attention of a query other than DeepEncoder is not supported; take the gradient")
+    return watch
+
+
 def _product(tokens: Tokens, gradient: Tensor) -> Tensor:
     """[B, T], 0 where there is no token."""
     return ((tokens.x * gradient).sum(-1) * tokens.mask).detach().double().cpu()
@@ -74,8 +93,7 @@ def _product(tokens: Tokens, gradient: Tensor) -> Tensor:
 
 def _attention(watch: Watch, seen: dict[str, Tokens]) -> Tensor:
     """[B, T] of the structure tokens, rows sum to 1."""
-    if "picture" not in seen or watch.fusion is None:
-        raise NotApplicable("attention of a query other than DeepEncoder is not supported; take the gradient")
+    assert watch.fusion is not None
     with torch.no_grad():
         read: Tensor = watch.fusion.attention(seen["picture"], seen["structure"])
     return read.mean((1, 2)).double().cpu()

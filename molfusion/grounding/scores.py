@@ -1,4 +1,4 @@
-"""What a task calls right, molecule by molecule: the number whose reasons are asked for."""
+"""What a task calls right, or says, molecule by molecule: the number whose reasons are asked for."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def rightness(task: Task, batch: MoleculeBatch) -> Tensor:
     Raises:
         NotApplicable: another task.
     """
+    check_answers(task)
     if isinstance(task, Captioning):
         found = task.lm.likelihood(task.soft(batch), batch)
         return -found.nll / found.tokens
@@ -28,14 +29,25 @@ def rightness(task: Task, batch: MoleculeBatch) -> Tensor:
         molecules, texts = task.towers.embed_molecules(batch), task.towers.embed_texts(batch)
         cosine: Tensor = torch.einsum("bqp,bp->bq", molecules, texts).amax(1)
         return cosine
-    if isinstance(task, Property):
-        out, y = task(batch), batch.targets
-        known = torch.isfinite(y)
-        y = torch.where(known, y, torch.zeros_like(y))
-        error = torch.where(
-            task.is_class, F.binary_cross_entropy_with_logits(out, y, reduction="none"), (out - (y - task.mean) / task.std).abs()
-        )
-        return -(error * known).sum(1) / known.sum(1).clamp(min=1)
-    raise NotApplicable(
-        f"grounding: {type(task).__name__} has no answer for each molecule; it needs Captioning, Property or Retrieval"
+    assert isinstance(task, Property)
+    out, y = task(batch), batch.targets
+    known = torch.isfinite(y)
+    y = torch.where(known, y, torch.zeros_like(y))
+    error = torch.where(
+        task.is_class, F.binary_cross_entropy_with_logits(out, y, reduction="none"), (out - (y - task.mean) / task.std).abs()
     )
+    return -(error * known).sum(1) / known.sum(1).clamp(min=1)
+
+
+def predicted(task: Task, batch: MoleculeBatch) -> Tensor:
+    """[B], what a `Property` says, right or not: mean over its targets, in training spreads from the mean (logits of classes)."""
+    found: Tensor = task(batch)
+    return found.mean(1)
+
+
+def check_answers(task: Task) -> None:
+    """Raises NotApplicable for a task that has no answer for each molecule."""
+    if not isinstance(task, Captioning | Property | Retrieval):
+        raise NotApplicable(
+            f"grounding: {type(task).__name__} has no answer for each molecule; it needs Captioning, Property or Retrieval"
+        )

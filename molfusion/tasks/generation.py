@@ -11,7 +11,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from molfusion.batch import MoleculeBatch, Record
-from molfusion.decoders.base import LatentDecoder
+from molfusion.decoders.base import LatentDecoder, Stop
 from molfusion.encoders.base import Encoder, Frozen, NotApplicable, merge_views
 from molfusion.metrics.generation import Asked, inchikeys, scores
 from molfusion.nn.denoiser import Denoiser
@@ -179,8 +179,10 @@ class Generation(Task):
         return latent if self.standard is None else self.standard.back(latent)
 
     @torch.no_grad()
-    def generate(self, context: Tensor | None, rows: int, samples: int, seed: int = 0) -> list[list[str | None]]:
-        """Molecules for each of `rows` conditions [rows, C].
+    def generate(
+        self, context: Tensor | None, rows: int, samples: int, seed: int = 0, stop: Stop | None = None
+    ) -> list[list[str | None]]:
+        """Molecules for each of `rows` conditions [rows, C]; None where none came out, or not before `stop` said so.
 
         Raises:
             NotApplicable: there is no decoder.
@@ -190,7 +192,7 @@ class Generation(Task):
             name = type(inside(self.encoder)).__name__
             raise NotApplicable(f"{name} has no way back to molecules: give Generation a `decoder`")
         many = None if context is None else context.repeat_interleave(samples, 0)
-        made = decoder.decode(self.draw(many, rows * samples, seed))
+        made = decoder.decode(self.draw(many, rows * samples, seed), stop)
         return [made[i * samples : (i + 1) * samples] for i in range(rows)]
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 
 from molfusion.batch import MoleculeBatch, Record
 from molfusion.data.asked import Asked
+from molfusion.data.datamodule import MoleculeData
 from molfusion.errors import MolfusionError, first_line
 from molfusion.views.base import View, ViewError
 from molfusion.views.batches import batch_of
@@ -37,11 +38,15 @@ class Asker:
         self.module = self.precision.convert_module(module).to(self.device).eval()
         self.progress = progress
 
+    def follow(self, data: MoleculeData) -> None:
+        """Have it told how far featurising is."""
+        data.on_progress = None if self.progress is None else self._featurising
+
     def molecules(self, data: Asked, question: Question) -> Rows:
         """A row for every molecule, in the order given; `problem` says why one has no answer."""
-        data.on_progress = None if self.progress is None else self._featurising
+        self.follow(data)
         data.setup("predict")
-        rows = self._answers(data.batches(), data.asked, data.alone, question, "molecules")
+        rows = self.answers(data.batches(), data.asked, data.alone, question, "molecules")
         lost = [{"id": d.id, "smiles": d.smiles, "problem": d.reason} for d in data.dropped]
         return data.in_order([*rows, *lost])
 
@@ -58,18 +63,16 @@ class Asker:
             except (ViewError, MolfusionError) as error:
                 problems[record.id] = first_line(error)
         batches = (batch_of(fit[i : i + size], views) for i in range(0, len(fit), size))
-        rows = self._answers(batches, fit, lambda r: batch_of([r], views), question, "texts")
+        rows = self.answers(batches, fit, lambda r: batch_of([r], views), question, "texts")
         answered = {row["id"]: row for row in rows}
         return [answered.get(r.id) or {"id": r.id, "problem": problems[r.id]} for r in records]
 
     def ask(self, batch: MoleculeBatch, question: Question) -> Rows:
         """The answers for one batch, as they come."""
-        with torch.inference_mode(), self.precision.forward_context():
+        with torch.no_grad(), self.precision.forward_context():  # in inference mode no question could ask for gradients
             return question(batch.to(self.device))
 
-    # -- parts ---------------------------------------------------------------------------------------
-
-    def _answers(
+    def answers(
         self,
         batches: Iterable[MoleculeBatch],
         records: Sequence[Record],
@@ -77,6 +80,15 @@ class Asker:
         question: Question,
         what: str,
     ) -> Rows:
+        """A row for every record, with the `problem` of those on which the model fails.
+
+        Args:
+            batches: of the records, in their order.
+            records: all of them.
+            alone: a batch of one.
+            question: to each batch.
+            what: is done, for the progress.
+        """
         rows: Rows = []
         for batch in batches:
             mine = records[len(rows) : len(rows) + len(batch)]
@@ -87,6 +99,8 @@ class Asker:
             if self.progress is not None:
                 self.progress(what, len(rows), len(records))
         return rows
+
+    # -- parts ---------------------------------------------------------------------------------------
 
     def _alone(self, record: Record, alone: Callable[[Record], MoleculeBatch], question: Question) -> dict[str, Any]:
         """One at a time, so that only the one at fault is without an answer."""

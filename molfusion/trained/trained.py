@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import lightning as L
 
+from molfusion.batch import Record
 from molfusion.build import build
 from molfusion.config import Composed, ConfigError, compose
 from molfusion.data.asked import Asked, Edit
 from molfusion.data.datamodule import MoleculeData
 from molfusion.encoders.base import Encoder, Frozen, NotApplicable, load_pretrained
 from molfusion.export import load_task
-from molfusion.grounding.attribution import Grounding, Method
-from molfusion.grounding.files import Answers, explain, ready
+from molfusion.grounding.answers import Answers
+from molfusion.grounding.attribution import Method
 from molfusion.runner import Run, on_one_device
 from molfusion.tasks.base import Task
-from molfusion.trained import captioning, embedding, finding, generating
+from molfusion.trained import captioning, embedding, explaining, finding, generating
 from molfusion.trained.asking import Asker, Progress, Rows
 from molfusion.views.base import View
 
@@ -121,7 +122,7 @@ class Trained:
         Raises:
             NotApplicable: the task predicts nothing.
         """
-        task = self._whole("predict")
+        task = self.whole("predict")
         if type(task).predictions is Task.predictions:
             raise NotApplicable(f"{type(task).__name__} predicts nothing of new molecules")
         return self.asker().molecules(self.asked(molecules, task.views), task.predictions)
@@ -177,37 +178,67 @@ class Trained:
         """
         return captioning.caption(self, molecules, prompt)
 
-    def generate(self, texts: Sequence[str], count: int = 20, seed: int = 0) -> Rows:
-        """Up to `count` distinct molecules for each text, the most fitting first: `prompt`, `rank`, `smiles`, `similarity`.
+    def generate(
+        self,
+        texts: Sequence[str],
+        count: int = 20,
+        seed: int = 0,
+        timeout: float = 120.0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        eta: float | None = None,
+    ) -> Rows:
+        """Distinct molecules for each text, a row each, the most fitting first: `prompt`, `rank`, `smiles`, `similarity`,
+        and of the prompt how many `samples` were drawn and how many of them are `valid`.
+
+        A prompt without a molecule, or whose time ran out before it had enough, has a row (more) that says so in `problem`.
+
+        Args:
+            texts: what the molecules should be.
+            count: of molecules wanted for each.
+            seed: of the noise: the same seed gives the same molecules, whatever else is asked, unless time runs out.
+            timeout: seconds for each text; what is complete by then is kept.
+            steps: of sampling, instead of the run's.
+            guidance: likewise; 1 follows the text, 0 does not look at it.
+            eta: likewise; 1 is ancestral sampling, 0 DDIM.
 
         Raises:
             NotApplicable: no `Generation` that has a decoder.
+            ConfigError: a number that is out of bounds.
         """
-        task = generating.ready(self)
-        return generating.rows(texts, [generating.answer(task, text, count, seed) for text in texts])
+        return generating.generate(self, texts, count, seed, timeout, steps=steps, guidance=guidance, eta=eta)
 
     def explain(
         self,
+        molecules: Molecules = None,
         ids: Sequence[str] = (),
         most: int = 8,
         split: str = "test",
         method: Method = "gradient",
-        answers: Answers = "given",
-        out: Path | None = None,
-    ) -> list[Grounding]:
-        """Which atoms counted, of molecules of the run's card: weights and drawings.
+        answers: Answers | None = None,
+        text: str | None = None,
+        out: str | Path | None = None,
+    ) -> Rows:
+        """Which atoms and parts of the picture an answer rests on: `atoms` (a weight each, in the order of `smiles`),
+        `shells` and `pictures`, `rightness` (what was taken apart), and the file name of a `drawing`.
 
         Args:
-            ids: of molecules; else the first ones of the split.
+            molecules: to explain; None: some of the run's own, with their right answers.
+            ids: of the run's own; else the first ones of the split.
             most: how many of those.
             split: `val` or `test`.
             method: `gradient`, or what the picture's tokens read (`attention`).
-            answers: the data's, or the model's own (`generated`).
-            out: folder of the drawings; by default explain/ in the run's.
+            answers: those `given` with the molecules, or the model's own, `generated`: the caption it writes, the values
+                it predicts. By default given of the run's own and where there is nothing else (`Retrieval`, or `text`).
+            text: the right text of every molecule, for `Captioning` and `Retrieval`.
+            out: folder of the drawings; by default explain/ in the run's, or explained/ for other molecules.
+
+        Raises:
+            NotApplicable: a model that reads no E3FP tokens, or that has no such answers.
+            ConfigError: no such molecule in the split, or settings that exclude each other.
         """
-        self._whole("explain")
-        these = ready(Run(self.config, self.path, (), self.allowed), split, ids, most, self.checkpoint)
-        return explain(these, out or self.path / "explain", method, answers)
+        folder = Path(out) if out is not None else self.path / ("explain" if molecules is None else "explained")
+        return explaining.explain(self, molecules, ids, most, split, method, answers, text, folder)
 
     # -- for the files beside this one ---------------------------------------------------------------
 
@@ -218,7 +249,7 @@ class Trained:
             raise NotApplicable(f"{self.path} is {what}; {verb} needs one of {kind.__name__}")
         return self.model
 
-    def _whole(self, verb: str) -> Task:
+    def whole(self, verb: str) -> Task:
         """The task, whatever it is."""
         if not isinstance(self.model, Task):
             raise NotApplicable(f"{self.path} is an encoder alone; {verb} needs the folder of a run")
@@ -236,14 +267,22 @@ class Trained:
         """The model on its device."""
         return Asker(self.model, self.trainer, self.progress)
 
-    def asked(self, which: Molecules, views: frozenset[View], edit: Edit | None = None) -> Asked:
+    def asked(
+        self,
+        which: Molecules,
+        views: frozenset[View],
+        edit: Edit | None = None,
+        unfit: Callable[[Record], str] | None = None,
+        **more: Any,
+    ) -> Asked:
         """Molecules under some views."""
         names = ("batch_size", "workers", "prepare_workers", "timeout")
-        settings = {**{name: getattr(self.data, name) for name in names}, "cache": str(self.data.cache)}
-        if which is None:
-            own = self.config.tree.get("data") or {}
-            more = {name: own.get(name) for name in ("root", "max_heavy_atoms")}
-            return Asked(str(own.get("card", "demo")), views, edit=edit, **settings, **more)
+        settings: dict[str, Any] = {**{name: getattr(self.data, name) for name in names}, "cache": str(self.data.cache)}
+        settings |= {"edit": edit, "unfit": unfit, **more}
+        own = self.config.tree.get("data") or {}
+        card = str(own.get("card", "demo"))
+        if which is None or which == card:
+            return Asked(card, views, root=own.get("root"), max_heavy_atoms=own.get("max_heavy_atoms"), **settings)
         if isinstance(which, str | Path):
-            return Asked(str(which), views, edit=edit, **settings)
-        return Asked("", views, list(which), edit, **settings)
+            return Asked(str(which), views, **settings)
+        return Asked("", views, list(which), **settings)

@@ -113,6 +113,19 @@ def test_molecules_are_written_alone_as_together(decoder):
     assert [model.decode(row[None])[0] for row in z] == model.decode(z)
 
 
+def test_stopped_it_keeps_what_is_complete(decoder):
+    model, z = decoder(max_steps=40).eval(), torch.randn(12, 8)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    whole = model.decode(z)
+    assert model.decode(z, lambda: False) == whole
+    assert model.decode(z, lambda: True) == [None] * 12
+    asked = iter(range(100))
+    some = model.decode(z, lambda: next(asked) == 6)
+    assert all(smiles in (None, complete) for smiles, complete in zip(some, whole, strict=True))
+    assert 0 < sum(smiles is not None for smiles in some) < sum(smiles is not None for smiles in whole)
+
+
 def test_vocabulary_must_be_of_the_right_kind(tmp_path):
     with pytest.raises(VocabularyMismatch, match="without --compat"):
         HierDecoder(vocabulary=DEMO, compat=True)

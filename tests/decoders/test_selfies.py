@@ -6,7 +6,7 @@ from molfusion.data.card import load_card
 from molfusion.data.records import load_records
 from molfusion.decoders import LatentDecoder, SelfiesDecoder
 from molfusion.views.batches import batch_of
-from molfusion.views.selfies import SelfiesView
+from molfusion.views.selfies import EOS, SelfiesView
 from tests import contract
 from tests.conftest import MOLECULES
 
@@ -97,3 +97,20 @@ def test_round_trip_of_real_molecules(cache):
     molecules = {r.canonical: r for r in load_records(load_card("demo"), cache).records}
     back = [view.decode(view.featurise(r)["ids"].tolist()) == key for key, r in molecules.items()]
     assert sum(back) >= 0.99 * len(back)
+
+
+def test_stopped_it_keeps_what_has_ended():
+    torch.manual_seed(2)
+    decoder, latent = SelfiesDecoder(5, hidden=8, embed=4, length=30), torch.randn(40, 5) * 3
+    with torch.no_grad():  # some rows end early, some late, some never
+        decoder.out.weight.normal_()
+        decoder.start.weight.normal_()
+        decoder.out.bias[EOS] = 5.0
+    ended = (decoder.greedy(latent) == EOS).int().argmax(1)  # 0: at once, which is no molecule, or never
+    whole = decoder.decode(latent)
+    assert decoder.decode(latent, lambda: False) == whole
+    assert decoder.decode(latent, lambda: True) == [None] * 40
+    asked = iter(range(100))
+    some = decoder.decode(latent, lambda: next(asked) == 10)
+    assert some == [smiles if 0 < at < 10 else None for smiles, at in zip(whole, ended.tolist(), strict=True)]
+    assert 0 < sum(smiles is not None for smiles in some) < sum(smiles is not None for smiles in whole)

@@ -158,6 +158,17 @@ def test_after_training(here, capsys):
     assert "<svg" in (here / "found-1.svg").read_text()
     with (here / "captions.csv").open() as file:
         assert [bool(row["problem"]) for row in csv.DictReader(file)] == [False, False, False, True]
+    with (here / "made.csv").open() as file:
+        made = list(csv.DictReader(file))
+    assert {row["prompt"] for row in made} == {"It is an alcohol.", "It has an aromatic ring."}
+    assert all(bool(row["smiles"]) != bool(row["problem"]) for row in made)
+    with (here / "why.csv").open() as file:
+        why = {row["id"]: row for row in csv.DictReader(file)}
+    assert {name: len(json.loads(row["atoms"] or "[]")) for name, row in why.items()} == {
+        "ethanol": 3, "benzene": 6, "acetone": 4, "typo": 0
+    }  # fmt: skip
+    assert why["typo"]["problem"]
+    assert "<svg" in (here / "why" / "ethanol.svg").read_text()
 
 
 def test_rating(here, capsys):

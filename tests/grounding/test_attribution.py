@@ -8,7 +8,7 @@ from molfusion.encoders import E3FPTokens, Fingerprint, Frozen
 from molfusion.encoders.base import NotApplicable
 from molfusion.grounding import Watch, ground
 from molfusion.grounding.attribution import by_shell
-from molfusion.grounding.scores import rightness
+from molfusion.grounding.scores import predicted, rightness
 from molfusion.views.e3fp import E3FPView
 from tests.contract import records
 from tests.grounding.helpers import batch_of, fused, probe
@@ -39,6 +39,16 @@ def test_the_only_atom_that_counts():
     assert np.abs(found.shells).sum() == pytest.approx(0.5)
     assert found.atoms.tolist() == pytest.approx([0.5, 0, 0, 0, 0, 0])
     assert found.pictures == []
+
+
+def test_what_a_model_predicts_needs_no_right_answer():
+    task, batch, chosen = linear()
+    batch.targets[:] = torch.nan
+    (found,) = ground(task, batch, chosen, score=predicted)
+    assert found.rightness == pytest.approx(0.5)
+    assert found.atoms.tolist() == pytest.approx([0.5, 0, 0, 0, 0, 0])
+    (nothing,) = ground(task, batch, chosen)
+    assert not nothing.atoms.any()
 
 
 def test_a_shell_shares_its_weight_among_its_atoms():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from molfusion.batch import MoleculeBatch
 from molfusion.chem.motifs_vocabulary import MotifVocabulary
-from molfusion.decoders.base import LatentDecoder
+from molfusion.decoders.base import LatentDecoder, Stop
 from molfusion.decoders.hier.network import HierNetwork
 from molfusion.errors import MolfusionError
 from molfusion.nn.message_lstm import Levels, gathered
@@ -131,10 +131,10 @@ class HierDecoder(LatentDecoder):
         return empty[:, None].repeat(1, width).index_put((question, place), scores)
 
     @torch.no_grad()
-    def decode(self, latent: Tensor) -> list[str | None]:
+    def decode(self, latent: Tensor, stop: Stop | None = None) -> list[str | None]:
         from molfusion.decoders.hier.writing import write
 
-        return write(self.network, self.words, latent, self.beam, self.max_steps)
+        return write(self.network, self.words, latent, self.beam, self.max_steps, stop)
 
 
 def _vocabulary(name: str, compat: bool) -> MotifVocabulary:

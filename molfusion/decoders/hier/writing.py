@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molfusion.chem.motifs_vocabulary import ATOM_INDEX, MotifVocabulary
+from molfusion.decoders.base import Stop
 from molfusion.decoders.hier.choosing import Chooser
 from molfusion.decoders.hier.draft import Draft
 from molfusion.decoders.hier.network import HierNetwork
@@ -14,13 +15,17 @@ from molfusion.decoders.hier.states import States, ragged
 from molfusion.views.motifs import ROUNDS
 
 
-def write(network: HierNetwork, words: MotifVocabulary, latent: Tensor, beam: int, max_steps: int) -> list[str | None]:
-    """Canonical SMILES of latents [B, D]; None where no molecule came out."""
+def write(
+    network: HierNetwork, words: MotifVocabulary, latent: Tensor, beam: int, max_steps: int, stop: Stop | None = None
+) -> list[str | None]:
+    """Canonical SMILES of latents [B, D]; None where no molecule came out, or was not complete when stopped."""
     with torch.no_grad(), torch.autocast(latent.device.type, enabled=False):
         writer = Writer(network, words, latent.float(), beam)
         for _ in range(max_steps):
             if not (active := [m for m, draft in enumerate(writer.drafts) if draft.stack]):
                 break
+            if stop is not None and stop():
+                return [None if draft.stack else draft.smiles() for draft in writer.drafts]
             writer.step(active)
         return [draft.smiles() for draft in writer.drafts]
 
