@@ -116,7 +116,7 @@ def answer(
         prompt: a text.
         count: molecules wanted.
         seed: of the noise.
-        timeout: seconds after which no more is written; what is complete by then is kept.
+        timeout: seconds after which no more is written (the decoder looks between its steps); what is complete is kept.
         told: how many there are, after each round.
     """
     end = time.monotonic() + timeout
@@ -149,9 +149,7 @@ def answer(
 
 def _rows(found: Answer) -> Rows:
     counted = {"samples": found.drawn, "valid": found.valid}
-    rows: Rows = [
-        {"rank": rank, **made._asdict(), **counted, "problem": ""} for rank, made in enumerate(found.made, 1)
-    ]
+    rows: Rows = [{"rank": rank, **made._asdict(), **counted, "problem": ""} for rank, made in enumerate(found.made, 1)]
     if found.problem:
         rows.append({"rank": None, "smiles": None, "similarity": None, **counted, "problem": found.problem})
     return rows
