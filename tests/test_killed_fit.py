@@ -83,6 +83,8 @@ def test_killed_twenty_times_it_ends_with_the_same_weights(card, tmp_path, monke
     usual = (time.monotonic() - begun) / steps(whole)
     resumed = set()
     for _ in range(20):
+        if steps(killed) > 0.8 * steps(whole):  # the machine has got faster since `usual`: the next might end unkilled
+            break
         process, before = start(killed), steps(killed)
         wanted = before + rng.integers(5)
         while steps(killed) < wanted and process.is_alive():

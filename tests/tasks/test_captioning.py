@@ -192,12 +192,12 @@ def test_it_can_memorise_and_needs_the_molecule_for_it(same, tmp_path):  # noqa:
     told = {}
     for name, encoder in {"molecule": FINGERPRINT, "nothing": NOTHING}.items():
         run = tmp_path / name
-        found = fit(run, same, "Captioning", encoder=encoder, lm=LM, epochs=120, lr=5e-3, samples=1,
-                    overrides=["trainer.check_val_every_n_epoch=120"], **SHORT)["metrics"]  # fmt: skip
+        found = fit(run, same, "Captioning", encoder=encoder, lm=LM, epochs=200, lr=5e-3, samples=1,
+                    overrides=["trainer.check_val_every_n_epoch=200"], **SHORT)["metrics"]  # fmt: skip
         told[name] = found
     assert told["molecule"]["test/loss"] < 0.15
     assert told["molecule"]["test/BLEU-4@molfusion:512"] > 85
-    assert told["nothing"]["test/loss"] > 0.25  # sixteen captions that nothing tells apart
+    assert told["nothing"]["test/loss"] > 0.2  # sixteen captions that nothing tells apart: ln 16 over 11 tokens is 0.25
     assert told["nothing"]["test/BLEU-4@molfusion:512"] < 60
 
 
