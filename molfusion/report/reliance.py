@@ -24,7 +24,7 @@ def is_used(table: Table, metric: str = "score") -> Grid:
             before = float(np.mean(row.values(metric)))
             told = f"{drop.mean:+.3f} [{drop.low:+.3f}, {drop.high:+.3f}]"
             shown = f"{before:.3f}", f"{before - drop.mean:.3f}"
-            rows.append([row.label, view, f"{_MEANT.get(how, how)} ({how})", *shown, told, _SAID[drop.verdict]])
+            rows.append([row.label, view, f"{_MEANT.get(how, how)} ({how})", *shown, told, said(drop)])
     columns = ["", "input", "shown instead", f"{metric}", "without it", "drop", "verdict"]
     note = (
         "The trained model on the test split once more, with one input taken from other molecules; nothing is trained anew."
@@ -32,6 +32,11 @@ def is_used(table: Table, metric: str = "score") -> Grid:
         " mislead: a drop says that the model looks at it, not that it gains by having it (that is the lift)."
     )
     return Grid("Is each input used", columns, rows, note)
+
+
+def said(drop: Interval) -> str:
+    """The verdict; a drop that is printed as nothing is none, however sure its sign."""
+    return _SAID["not distinguishable" if round(drop.mean, 3) == 0 else drop.verdict]
 
 
 def _drop(row: Row, view: str, how: str, metric: str, table: Table) -> Interval | None:
