@@ -7,7 +7,6 @@ carry the tokenizer and where texts were cut: `BLEU-4@molfusion:512`. ROUGE spli
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,14 +93,14 @@ class Shared:
 
 def shared(predictions: Sequence[str], references: Sequence[str], tokenizer: str, truncation: int | None) -> Shared:
     """N-grams of up to four pieces; arguments as of `scores`."""
+    from nltk.translate.bleu_score import modified_precision
+
     said, wanted = pieces(predictions, tokenizer, truncation), pieces(references, tokenizer, truncation)
     matches, total = np.zeros((2, len(said), 4))
     for i, (s, w) in enumerate(zip(said, wanted, strict=True)):
         for n in range(1, 5):
-            mine = Counter(zip(*(s[k:] for k in range(n)), strict=False))
-            theirs = Counter(zip(*(w[k:] for k in range(n)), strict=False))
-            matches[i, n - 1] = (mine & theirs).total()
-            total[i, n - 1] = max(1, mine.total())
+            found = modified_precision([w], s, n)
+            matches[i, n - 1], total[i, n - 1] = found.numerator, found.denominator
     return Shared(matches, total, *(np.array([len(t) for t in texts], dtype=np.float64) for texts in (said, wanted)))
 
 

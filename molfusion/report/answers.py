@@ -33,8 +33,8 @@ def _told(lift: Lift | str | None) -> str:
     if not isinstance(lift, Lift):
         return f"n/a: {lift}" if lift else "n/a"
     found = lift.interval
-    against = lift.against[1:-1] if lift.role == "baseline" else lift.against  # whose names have brackets of their own
-    return f"{found.verdict}: {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] ({against})"
+    against = lift.against if lift.role == "baseline" else f"({lift.against})"  # baselines' names have brackets of their own
+    return f"{found.verdict}: {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {against}"
 
 
 def _time(row: Row, table: Table, by_role: dict[str, Lift]) -> str:
