@@ -20,7 +20,7 @@ import torch
 from benchmarks import molecules, plain
 from benchmarks.table import Row, Table, timed
 from molfusion.batch import Record
-from molfusion.data.datamodule import MoleculeDataset
+from molfusion.data.dataset import MoleculeDataset
 from molfusion.data.store import Entry, ViewStore
 from molfusion.views import ConformerView, E3FPView, FingerprintView, GraphView, RelationsView, View
 

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from molfusion.batch import Record
 from molfusion.data.card import Card
-from molfusion.data.datamodule import MoleculeDataset
+from molfusion.data.dataset import MoleculeDataset
 from molfusion.data.sampler import worker_init
 from molfusion.data.store import Entry, ViewStore
 from molfusion.encoders.base import Encoder

@@ -10,7 +10,7 @@ from molfusion.batch import MoleculeBatch, Record
 from molfusion.build import build
 from molfusion.config import ConfigError
 from molfusion.data.asked import with_text
-from molfusion.data.datamodule import MoleculeDataset
+from molfusion.data.dataset import MoleculeDataset
 from molfusion.encoders.base import NotApplicable
 from molfusion.grounding.answers import Answers, generates, unanswered
 from molfusion.grounding.attribution import Method, watched

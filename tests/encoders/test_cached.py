@@ -11,7 +11,8 @@ from torch.distributed.tensor import distribute_tensor
 
 import molfusion.tokens
 from molfusion.data.card import load_card
-from molfusion.data.datamodule import MoleculeData, MoleculeDataset
+from molfusion.data.datamodule import MoleculeData
+from molfusion.data.dataset import MoleculeDataset
 from molfusion.data.prepare import prepare
 from molfusion.data.store import ViewStore
 from molfusion.encoders import CachedTokens, Fingerprint, Frozen, TextEncoder, UniMol

@@ -9,7 +9,7 @@ import torch
 import molfusion.views as views
 from molfusion.batch import Geometry, Ragged, Record, spread
 from molfusion.chem.parse import canonical, parse
-from molfusion.data.datamodule import MoleculeDataset
+from molfusion.data.dataset import MoleculeDataset
 from molfusion.data.store import Entry, ViewStore
 from molfusion.views import View, ViewError
 
