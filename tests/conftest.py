@@ -7,6 +7,8 @@ os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 import pytest
 import torch
 
+from tests.stages import stages  # noqa: F401  (a fixture)
+
 torch.set_num_threads(1)
 
 # A small population: drug-like enough to have rings, stereo, charges and salts, quick to embed.
