@@ -24,7 +24,7 @@ def check(prediction: str, smiles: str, reference: str) -> list[dict[str, Any]]:
 
     A claim is wanted if the reference makes it; wanted ones that were not stated are rows too.
     """
-    stated, wanted = read(prediction).claims, _read(reference).claims
+    stated, wanted = _read(prediction).claims, _read(reference).claims
     true = _true_of(smiles)
     said = [
         {**c._asdict(), "stated": True, "true": _holds(c, true, wanted), "wanted": _among(c, wanted)} for c in stated
@@ -45,10 +45,9 @@ def scores(predictions: Sequence[str], smiles: Sequence[str], references: Sequen
         ChemError: a SMILES is no molecule.
     """
     rows = [row for asked in zip(predictions, smiles, references, strict=True) for row in check(*asked)]
-    stated = [row for row in rows if row["stated"] and row["true"] is not None]
-    readings = [read(text) for text in predictions]
+    readings = [_read(text) for text in predictions]
     out = {f"facts/{name}": value for name, value in _shares(rows).items()}
-    if stated:
+    if "facts/precision" in out:
         out["facts/hallucination"] = 1 - out["facts/precision"]
     if sentences := sum(r.sentences for r in readings):
         out["facts/unread"] = sum(r.unread for r in readings) / sentences
@@ -74,16 +73,20 @@ class Counts(NamedTuple):
 
 def counts(prediction: str, smiles: str, reference: str) -> Counts:
     """One caption by itself."""
-    rows, reading = check(prediction, smiles, reference), read(prediction)
-    true = [row["true"] for row in rows if row["stated"] and row["true"] is not None]
-    found = [row["stated"] for row in rows if row["wanted"]]
+    rows, reading = check(prediction, smiles, reference), _read(prediction)
+    true, found = _judged(rows)
     stated = sum(row["stated"] for row in rows)
     return Counts(len(true), sum(true), len(found), sum(found), stated, reading.sentences, reading.unread)
 
 
-def _shares(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+def _judged(rows: Sequence[dict[str, Any]]) -> tuple[list[bool], list[bool]]:
+    """Of the stated claims whose truth is known, whether they are true; of the wanted ones, whether they were stated."""
     true = [row["true"] for row in rows if row["stated"] and row["true"] is not None]
-    found = [row["stated"] for row in rows if row["wanted"]]
+    return true, [row["stated"] for row in rows if row["wanted"]]
+
+
+def _shares(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    true, found = _judged(rows)
     out = {"precision": sum(true) / len(true)} if true else {}
     return out | ({"recall": sum(found) / len(found)} if found else {})
 
