@@ -123,7 +123,7 @@ def _told(data: MoleculeData, say: Say, task: Captioning | None) -> Result:
         if task and task.select in found:
             found["score"] = found[task.select]
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
-        rows += [{"split": split, **answer.row()} for answer in said]
+        rows += [{"split": split, **row} for row in answers.rows(said)]
     return metrics, rows
 
 

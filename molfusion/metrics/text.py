@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from molfusion.views.tokenizer import load_tokenizer
 Floats = NDArray[np.float64]
 
 _ROUGE = {"ROUGE-1": "rouge1", "ROUGE-2": "rouge2", "ROUGE-L": "rougeL"}
+COUNTS = "n-grams"  # of `shared`, as a column of predictions
 _MARKS = {"[PAD]", "[CLS]", "[SEP]"}
 
 
@@ -81,31 +81,23 @@ def rouge(predictions: Sequence[str], references: Sequence[str], name: str) -> F
     return 100 * np.array(found)
 
 
-@dataclass(frozen=True)
-class Shared:
-    """Of each text, the numbers that corpus BLEU is made of."""
-
-    matches: Floats  # [texts, 4] n-grams that the reference has too, each as often as there
-    total: Floats  # [texts, 4] n-grams; at least 1, as nltk counts
-    said: Floats  # [texts] pieces
-    wanted: Floats  # [texts] pieces of the reference
-
-
-def shared(predictions: Sequence[str], references: Sequence[str], tokenizer: str, truncation: int | None) -> Shared:
-    """N-grams of up to four pieces; arguments as of `scores`."""
+def shared(predictions: Sequence[str], references: Sequence[str], tokenizer: str, truncation: int | None) -> Floats:
+    """[texts, 10] what corpus BLEU is made of: n-grams of one to four pieces that the reference has too, each as often as
+    there; n-grams, at least 1, as nltk counts; pieces; pieces of the reference. Arguments as of `scores`.
+    """
     from nltk.translate.bleu_score import modified_precision
 
     said, wanted = pieces(predictions, tokenizer, truncation), pieces(references, tokenizer, truncation)
-    matches, total = np.zeros((2, len(said), 4))
-    for i, (s, w) in enumerate(zip(said, wanted, strict=True)):
-        for n in range(1, 5):
-            found = modified_precision([w], s, n)
-            matches[i, n - 1], total[i, n - 1] = found.numerator, found.denominator
-    return Shared(matches, total, *(np.array([len(t) for t in texts], dtype=np.float64) for texts in (said, wanted)))
+    counts = np.zeros((len(said), 10))
+    for row, s, w in zip(counts, said, wanted, strict=True):
+        found = [modified_precision([w], s, n) for n in range(1, 5)]
+        row[:] = [*(f.numerator for f in found), *(f.denominator for f in found), len(s), len(w)]
+    return counts
 
 
-def bleu(matches: Floats, total: Floats, said: Floats, wanted: Floats) -> Floats:
-    """[R] corpus BLEU, unsmoothed, in per cent, from sums over texts: [R, n], [R, n], [R], [R]."""
+def bleu(counts: Floats, n: int) -> Floats:
+    """[R] corpus BLEU of n-grams up to `n`, unsmoothed, in per cent, from sums [R, 10] of `shared` over texts."""
+    matches, total, said, wanted = counts[:, :n], counts[:, 4 : 4 + n], counts[:, 8], counts[:, 9]
     shares = np.maximum(matches / total, np.finfo(np.float64).tiny)  # nltk's stand-in for none
     with np.errstate(divide="ignore", over="ignore"):
         brevity = np.where(said > wanted, 1.0, np.exp(1 - wanted / said))

@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molfusion.report.corpus import Corpus, Floats, gathered
+from molfusion.report.corpus import Corpus, Floats, gathered, ratio
 from molfusion.report.of_molecules import of_molecules
 from molfusion.report.of_targets import of_targets
 from molfusion.report.of_texts import of_texts
 from molfusion.report.resampling import Matrix
 from molfusion.report.results import Result
+from molfusion.tasks.pretraining import IN_BATCH
 
 
 def by_corpus(result: Result, metric: str, targets: list[dict[str, Any]]) -> Corpus | None:
-    """The metric as a formula over molecules, from the rows of the test split.
+    """The metric as a formula over molecules, from the rows of the test split. The losses of a pretraining, of which only batches
+    are known, are drawn by whole batches.
 
-    None where rows do not hold what it needs: sizes of pools, parts of a pretraining's loss, `penalised_MAE`, BLEU and METEOR
-    of a tokenizer that does not ship, `novelty` in runs that were made before rows held `unseen`.
+    None where rows do not hold what it needs: sizes of pools, `novelty` in runs that were made before rows held `unseen`.
     """
     if metric not in result.corpora:
         result.corpora[metric] = _made(result, metric, targets)
@@ -33,6 +34,8 @@ def _made(result: Result, metric: str, targets: list[dict[str, Any]]) -> Corpus 
         return _median_rank(p, metric) if metric.endswith("median_rank") else None
     if "measured" in p:
         return of_targets(p, metric, targets)
+    if (column := f"{IN_BATCH}{metric}") in p and not (metric == "score" and "generated" in p):
+        return gathered(p["id"], p["batch"], np.stack([p[column], np.ones(len(p["id"]))], axis=1), ratio)
     if "generated" in p:
         return of_molecules(result, metric)
     return of_texts(result, metric) if "nll" in p else None

@@ -24,8 +24,10 @@ def by_molecule(result: Result, metric: str, targets: list[dict[str, Any]]) -> d
             result.means[metric] = _retrieval(p, metric)
         elif "measured" in p:
             result.means[metric] = _property(p, metric, targets)
+        elif "nll" in p:  # of other metrics a molecule can have several answers, or none
+            result.means[metric] = _likelihood(p) if _is_likelihood(result, metric) else {}
         else:
-            result.means[metric] = _likelihood(p) if _is_likelihood(result, metric) else _column(p, metric)
+            result.means[metric] = _column(p, metric)
     return result.means[metric]
 
 
@@ -56,7 +58,7 @@ def _column(p: dict[str, NDArray[Any]], metric: str) -> dict[str, tuple[str, flo
 def _is_likelihood(result: Result, metric: str) -> bool:
     """Whether a captioning's `score` is minus its loss, and not a metric of its texts."""
     loss, score = (result.metrics.get(f"test/{name}") for name in ("loss", "score"))
-    return metric == "score" and "nll" in result.predictions and loss is not None and score == -loss
+    return metric == "score" and loss is not None and score == -loss
 
 
 def _likelihood(p: dict[str, NDArray[Any]]) -> dict[str, tuple[str, float]]:

@@ -80,13 +80,13 @@ def gathered(ids: NDArray[Any], groups: NDArray[Any], parts: Floats, formula: Fo
 
 
 def alike(corpora: list[Corpus]) -> list[Corpus]:
-    """All of them over the molecules that all have; nothing where there are none."""
+    """All of them over the molecules that all have; nothing where there are none, or where they are drawn in other groups."""
     if not corpora:
         return []
-    if all(np.array_equal(c.ids, corpora[0].ids) for c in corpora):
-        return corpora
-    common = reduce(np.intersect1d, [c.ids for c in corpora])
-    return [c.only(common) for c in corpora] if len(common) else []
+    if not all(np.array_equal(c.ids, corpora[0].ids) for c in corpora):
+        common = reduce(np.intersect1d, [c.ids for c in corpora])
+        corpora = [c.only(common) for c in corpora] if len(common) else []
+    return corpora if all(np.array_equal(c.groups, corpora[0].groups) for c in corpora) else []
 
 
 def ratio(weight: Matrix, parts: Floats) -> Floats:

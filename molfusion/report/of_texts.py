@@ -1,4 +1,4 @@
-"""BLEU, METEOR, ROUGE, facts, numbers and loss of generated texts, from the texts themselves."""
+"""BLEU, METEOR, ROUGE, facts, numbers and loss of generated texts, from the rows that `Answers` made of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molfusion.metrics import facts, numeric, text
-from molfusion.report.corpus import Corpus, Floats, Formula, gathered, ratio
-from molfusion.report.resampling import Matrix
+from molfusion.report.corpus import Corpus, Formula, gathered, ratio
 from molfusion.report.results import Result
 from molfusion.tasks.answers import property_of
-from molfusion.views.tokenizer import EMBEDDED
 
 _FACTS = {  # of `facts.Counts`, what is counted of what
     "precision": ("true", "checked"), "hallucination": ("true", "checked"), "recall": ("found", "wanted"),
@@ -21,7 +19,9 @@ _FACTS = {  # of `facts.Counts`, what is counted of what
 
 
 def of_texts(result: Result, metric: str) -> Corpus | None:
-    """`loss`, `<metric>@<tokenizer>:<pieces>`, `ROUGE-…`, `facts/…`, `<task>/MAE`, `<task>/valid`, and a `score` that is one."""
+    """`loss`, `<metric>@<tokenizer>:<pieces>`, `ROUGE-…`, `facts/…`, `<task>/MAE`, `/valid` or `/penalised_MAE`, and a `score`
+    that is one of them.
+    """
     p = result.predictions
     family, _, name = metric.rpartition("/")
     if metric == "score":
@@ -31,7 +31,7 @@ def of_texts(result: Result, metric: str) -> Corpus | None:
         counted = np.stack([p["nll"].astype(float), p["tokens"].astype(float)], axis=1)
         return gathered(p["id"], p["group"], counted, ratio) if np.isfinite(counted).all() else None
     said = np.array([t is not None for t in p["text"]])
-    if name in {"MAE", "valid"} and family:
+    if name in {"MAE", "valid", "penalised_MAE"} and family:
         return _numbers(_rows(p, said & np.array([property_of(t) == family for t in p["target"]])), family, name)
     worded = _rows(p, said & np.array([property_of(t) is None for t in p["target"]]))
     if not len(worded["id"]):
@@ -39,18 +39,12 @@ def of_texts(result: Result, metric: str) -> Corpus | None:
     if family == "facts" and (name in _FACTS or name == "claims"):
         return _facts(result, worded, name)
     kind, _, cut = metric.partition("@")
-    texts = list(worded["text"]), list(worded["target"])
-    if cut and _tokenizer(cut)[0] != EMBEDDED:
-        return None  # its place is not in the name, and a report looks for nothing on a hub
-    if kind in {"BLEU-2", "BLEU-4"} and cut:
-        return _bleu(result, worded, texts, int(kind[-1]), cut)
-    if metric in {"ROUGE-1", "ROUGE-2", "ROUGE-L"}:
-        each = text.rouge(*texts, metric)
-    elif kind == "METEOR" and cut:
-        each = text.meteor(*texts, *_tokenizer(cut))
-    else:
-        return None
-    return gathered(worded["id"], worded["group"], np.stack([each, np.ones(len(each))], axis=1), ratio)
+    if kind in {"BLEU-2", "BLEU-4"} and (counts := f"{text.COUNTS}@{cut}") in worded:
+        return gathered(worded["id"], worded["group"], np.array([*worded[counts]]), _bleu(int(kind[-1])))
+    if metric.startswith(("METEOR@", "ROUGE-")) and metric in worded:
+        each = worded[metric].astype(np.float64)
+        return gathered(worded["id"], worded["group"], np.stack([each, np.ones(len(each))], axis=1), ratio)
+    return None
 
 
 def _chosen(result: Result) -> str | None:
@@ -69,7 +63,15 @@ def _numbers(p: dict[str, NDArray[Any]], task: str, name: str) -> Corpus | None:
     right = np.array([numeric.parse(t, integers=True) for t in p["target"]], dtype=np.float64)
     error = np.abs(numeric.answers(list(p["text"]), [task] * len(right)) - right)
     valid = np.isfinite(error)
-    counted = (np.where(valid, error, 0.0), valid) if name == "MAE" else (valid, np.ones(len(valid)))
+    if name == "MAE":
+        counted = np.where(valid, error, 0.0), valid
+    elif name == "valid":
+        counted = valid, np.ones(len(valid))
+    else:
+        assumed = p["assumed"].astype(float) if "assumed" in p else np.full(len(valid), np.nan)
+        counted = np.where(valid, error, np.abs(assumed - right)), np.ones(len(valid))
+        if not np.isfinite(counted[0]).all():
+            return None
     return gathered(p["id"], p["group"], np.stack(counted, axis=1).astype(np.float64), ratio)
 
 
@@ -86,22 +88,5 @@ def _facts(result: Result, p: dict[str, NDArray[Any]], name: str) -> Corpus | No
     return gathered(p["id"], p["group"], np.stack(columns, axis=1), ratio)
 
 
-def _bleu(result: Result, p: dict[str, NDArray[Any]], texts: tuple[list[str], list[str]], n: int, cut: str) -> Corpus | None:
-    if f"@{cut}" not in result.parts:
-        found = text.shared(*texts, *_tokenizer(cut))
-        result.parts[f"@{cut}"] = np.column_stack([found.matches, found.total, found.said, found.wanted])
-    return gathered(p["id"], p["group"], result.parts[f"@{cut}"], _bleu_of(n))
-
-
-def _bleu_of(n: int) -> Formula:
-    def formula(weight: Matrix, parts: Floats) -> Floats:
-        total = weight @ parts
-        return text.bleu(total[:, :n], total[:, 4 : 4 + n], total[:, 8], total[:, 9])
-
-    return formula
-
-
-def _tokenizer(cut: str) -> tuple[str, int | None]:
-    """`molfusion:512` as it was put together by `text.key`."""
-    name, colon, pieces = cut.rpartition(":")
-    return (name, int(pieces)) if colon else (cut, None)
+def _bleu(n: int) -> Formula:
+    return lambda weight, parts: text.bleu(weight @ parts, n)

@@ -30,7 +30,7 @@ class Result:
 
     @cached_property
     def predictions(self) -> dict[str, NDArray[Any]]:
-        """Columns of the test split's predictions; none after a pretraining, which says nothing of single molecules."""
+        """Columns of the test split's predictions."""
         path = self.folder / "predictions.parquet"
         return _columns(pq.read_table(path, filters=[("split", "=", "test")])) if path.is_file() else {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -23,9 +24,6 @@ class Answer(NamedTuple):
     text: str | None
     nll: float  # summed over the tokens of `target`
     tokens: int
-
-    def row(self) -> dict[str, Any]:
-        return self._asdict()
 
 
 class Answers:
@@ -64,6 +62,25 @@ class Answers:
             right, told, names = zip(*[(t, s, n) for t, s, n in numbers], strict=True)
             out |= numeric.scores(told, right, names, self.means)
         return out
+
+    def rows(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+        """An answer each, with what it adds to the metrics of all: a report has neither training data nor tokenizers.
+
+        `assumed` is what an invalid number counts as. Of generated texts in words there are METEOR and the ROUGEs, and the
+        counts that corpus BLEU is made of (`text.shared`, a list).
+        """
+        rows = [{**a._asdict(), "assumed": self.means.get(property_of(a.target) or "", math.nan)} for a in answers]
+        worded = [row for row, a in zip(rows, answers, strict=True) if a.text is not None and property_of(a.target) is None]
+        if worded:
+            texts = [row["text"] for row in worded], [row["target"] for row in worded]
+            added: dict[str, Any] = {**text.each(*texts, self.tokenizer, self.truncation)}
+            added[text.key(text.COUNTS, self.tokenizer, self.truncation)] = text.shared(*texts, self.tokenizer, self.truncation)
+            for row in rows:
+                row |= dict.fromkeys(added)
+            for name, column in added.items():
+                for row, value in zip(worded, column.tolist(), strict=True):
+                    row[name] = value
+        return rows
 
 
 def property_of(answer: str) -> str | None:

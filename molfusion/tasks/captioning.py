@@ -155,7 +155,7 @@ class Captioning(Task):
         if self.select != "loss" and self.select not in metrics:
             raise NotApplicable(f"select: there is no metric {self.select!r}; there are loss, {', '.join(sorted(metrics))}")
         metrics["score"] = -metrics["loss"] if self.select == "loss" else metrics[self.select]
-        return metrics, [answer.row() for answer in answers]
+        return metrics, self.answers.rows(answers)
 
     def predictions(self, batch: MoleculeBatch) -> list[dict[str, Any]]:
         """What is said of each molecule: `prompt` and `text`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from molfusion.encoders.base import Encoder, Objective
 from molfusion.metrics.generation import Asked, inchikeys, scores
 from molfusion.tasks.base import Task
 from molfusion.tasks.schedule import Schedule
+
+IN_BATCH = "in batch: "  # before the names of losses, as columns of predictions
 
 
 class Pretraining(Task):
@@ -53,7 +56,8 @@ class Pretraining(Task):
         # The same noise at every validation, so that epochs compare; and training's own stream stays untouched.
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(len(self._observed))
-            seen = {"size": len(batch), "losses": {k: v.item() for k, v in self.losses(batch).items()}}
+            losses = {k: v.item() for k, v in self.losses(batch).items()}
+        seen: dict[str, Any] = {"ids": batch.ids, "groups": batch.groups, "losses": losses}
         if isinstance(self.objective, Reconstructs) and self.trainer.state.fn != "fit":
             back = self.objective.reconstruct(batch)
             rows = zip(batch.ids, batch.groups, batch.smiles, batch.scopes, back, strict=True)
@@ -61,18 +65,30 @@ class Pretraining(Task):
         return seen
 
     def evaluate(self, observed: list[dict[str, Any]], split: str) -> tuple[dict[str, float], list[dict[str, Any]]]:
-        total = sum(batch["size"] for batch in observed)
+        total = sum(len(batch["ids"]) for batch in observed)
         means = {
-            name: sum(batch["losses"][name] * batch["size"] for batch in observed) / total
+            name: sum(batch["losses"][name] * len(batch["ids"]) for batch in observed) / total
             for name in observed[0]["losses"]
         }
-        loss = float(self.weighted({name: torch.tensor(value) for name, value in means.items()}))
+        metrics = {**means, "loss": self._loss(means)}
         asked = {a.id: a for batch in observed for a in batch.get("asked", [])}  # ranks repeat one to keep step
         if not asked:
-            return {**means, "loss": loss, "score": -loss}, []
+            return metrics | {"score": -metrics["loss"]}, list(self._by_batch(observed))
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        metrics, rows = scores(list(asked.values()), inchikeys([r.smiles for r in data.records["train"]]))
-        return {**means, "loss": loss, **metrics}, rows
+        made, rows = scores(list(asked.values()), inchikeys([r.smiles for r in data.records["train"]]))
+        learned = {row["id"]: row for row in self._by_batch(observed)}
+        return metrics | made, [learned[row["id"]] | row for row in rows]
+
+    def _loss(self, losses: dict[str, float]) -> float:
+        return float(self.weighted({name: torch.tensor(value) for name, value in losses.items()}))
+
+    def _by_batch(self, observed: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """A row a molecule with its batch and that batch's losses, which are not each molecule's own."""
+        for number, batch in enumerate(observed):
+            loss = self._loss(batch["losses"])
+            told = {**batch["losses"], "loss": loss, "score": -loss}
+            told = {f"{IN_BATCH}{name}": value for name, value in told.items()} | {"batch": number}
+            yield from ({"id": i, "group": group, **told} for i, group in zip(batch["ids"], batch["groups"], strict=True))
 
     def exports(self) -> dict[str, Encoder]:
         return {"encoder": self.objective.encoder}

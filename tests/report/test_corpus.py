@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from nltk.translate.bleu_score import corpus_bleu
 
 from molfusion.batch import Target
+from molfusion.encoders import UniMol, UniMolPretraining
 from molfusion.metrics import facts, generation, text
 from molfusion.metrics import property as property_metrics
 from molfusion.report.by_corpus import by_corpus
@@ -15,6 +17,7 @@ from molfusion.report.difference import ByCorpus, difference, paired
 from molfusion.report.paired import comparisons, sign_flip
 from molfusion.report.results import Result, Row, Table
 from molfusion.report.statistics import interval
+from molfusion.tasks import Pretraining
 from molfusion.tasks.answers import Answer, Answers
 
 CLASS = {"name": "c", "unit": "", "kind": "classification", "spread": None}
@@ -25,10 +28,8 @@ OTHER = {"name": "z", "unit": "", "kind": "regression", "spread": 0.5}
 def given(rows, seed=0, metrics=None):
     """A result with these rows of predictions."""
     found = Result(Path(), seed, metrics or {}, {})
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    found.predictions = {
-        name: np.array(values, dtype=object if isinstance(values[0], str | None) else None) for name, values in columns.items()
-    }
+    table = pa.Table.from_pylist(rows)
+    found.predictions = {name: table[name].to_numpy() for name in table.column_names}
     return found
 
 
@@ -157,19 +158,23 @@ def told():
     answers = [Answer(f"m{i}", f"m{i}", s, "?", w, t, 2.0 + i, 4 + i) for i, (s, w, t) in
                enumerate(zip(SMILES, WANTED, SAID, strict=True))]  # fmt: skip
     answers.append(Answer("m9", "m9", "CC", "?", WANTED[0], None, 1.0, 9))
-    metrics = Answers("molfusion", 512).metrics(answers)
+    judge = Answers("molfusion", 512)
+    judge.learn(["The LogP of the molecule is 0.50.", "The LogP of the molecule is 1.50."])
+    metrics = judge.metrics(answers)
     chosen = {"test/score": metrics["facts/recall"], "val/score": 0.5, "val/facts/recall": 0.5}
-    return given([a.row() for a in answers], metrics={f"test/{k}": v for k, v in metrics.items()} | chosen), metrics
+    return given(judge.rows(answers), metrics={f"test/{k}": v for k, v in metrics.items()} | chosen), metrics
 
 
 def test_every_metric_of_texts_is_what_the_run_said(told):
     result, metrics = told
-    assert {"facts/hallucination", "facts/unread", "METEOR@molfusion:512", "ROUGE-L", "LogP/valid", *BLEU} <= metrics.keys()
+    numbers = {"LogP/valid", "LogP/penalised_MAE"}
+    assert {"facts/hallucination", "facts/unread", "METEOR@molfusion:512", "ROUGE-L", *BLEU} | numbers <= metrics.keys()
     for name, value in metrics.items():
         if name != "generated":  # how many there are says nothing of the model
             assert by_corpus(result, name, []).value == pytest.approx(value), name
     assert by_corpus(result, "score", []).value == pytest.approx(metrics["facts/recall"])  # the one that was selected
     assert by_corpus(result, "BLEU-2@somewhere:512", []) is None
+    assert metrics["LogP/penalised_MAE"] == 1.75  # |1 - 2.5| and, without an answer, |1 - -1|
 
 
 @pytest.mark.parametrize("metric", BLEU)
@@ -200,6 +205,40 @@ def test_facts_of_resamples(told, name):
     worded = given([{"id": f"m{i}", "group": f"m{i}"} for i in range(4)])
     found = interval(Row("r", [result]), f"facts/{name}", [])
     assert (found.low, found.high) == pytest.approx(tuple(brute([worded], drawn)))
+
+
+# -- losses of batches -------------------------------------------------------------------------------
+
+LOSSES = [{"denoise": 1.0, "spd": 3.0}, {"denoise": 2.0, "spd": 0.0}, {"denoise": 6.0, "spd": 1.0}]
+
+
+def pretrained(*batches):
+    """Metrics and rows of a pretraining that was shown these batches of molecules."""
+    task = Pretraining(UniMolPretraining(UniMol(dim=8, layers=1, heads=2, kernels=4)), weights={"denoise": 2.0})
+    seen = [{"ids": list(ids), "groups": list(ids), "losses": loss} for ids, loss in zip(batches, LOSSES, strict=False)]
+    metrics, rows = task.evaluate(seen, "test")
+    return given(rows), metrics
+
+
+def test_losses_of_a_pretraining_are_drawn_by_whole_batches():
+    result, metrics = pretrained("ab", "cd", "e")
+    assert metrics == pytest.approx({"denoise": 2.4, "spd": 1.4, "loss": 6.2, "score": -6.2})
+    for name, value in metrics.items():
+        assert by_corpus(result, name, []).value == pytest.approx(value), name
+
+    def drawn(_, ids):
+        chosen = [int(i) for i in ids]
+        return np.average([LOSSES[i]["denoise"] for i in chosen], weights=[(2, 2, 1)[i] for i in chosen])
+
+    batches = given([{"id": i, "group": i} for i in "012"])
+    found = interval(Row("r", [result]), "denoise", [])
+    assert (found.low, found.high) == pytest.approx(tuple(brute([batches], drawn)))
+
+
+def test_losses_of_other_batches_are_no_pairs():
+    result, same, other = pretrained("ab", "cd", "e")[0], pretrained("ab", "cd", "e")[0], pretrained("abc", "de")[0]
+    assert difference([(result, same)], "loss", []).interval.mean == 0
+    assert difference([(result, other)], "loss", []) is None
 
 
 # -- molecules and ranks -----------------------------------------------------------------------------

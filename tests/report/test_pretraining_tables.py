@@ -1,4 +1,4 @@
-"""A table of pretrainings has metrics and no predictions."""
+"""Tables whose runs left metrics and no predictions, as older pretrainings did."""
 
 import json
 
