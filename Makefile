@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SWEEP ?= experiments/sweeps/side_by_side.yaml
-OUT ?= runs/$(basename $(notdir $(SWEEP)))
 ARGS ?=
 # Test processes beside each other; each has a thread and a feature store of its own.
 WORKERS ?= 2
@@ -27,10 +26,10 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 sweep: $(READY)  ## the side-by-side on the embedded data (SWEEP=file OUT=folder ARGS="--plan")
-	$(BIN)/molfusion sweep $(SWEEP) --out $(OUT) $(ARGS)
+	$(BIN)/molfusion sweep $(SWEEP) $(if $(OUT),--out $(OUT)) $(ARGS)
 
 report: $(READY)  ## write the report of a finished sweep once more (OUT=folder)
-	$(BIN)/molfusion report $(OUT)
+	$(BIN)/molfusion report $(or $(OUT),runs/side_by_side)
 
 test: $(READY)  ## all tests: fast and slow (gpu and network tests skip where there is none)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

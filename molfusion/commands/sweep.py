@@ -24,7 +24,7 @@ from molfusion.sweep.spec import find
 def main(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     file = find(arguments.file)
-    out = Path(arguments.out or Path("runs") / file.stem)
+    out = Path(arguments.out or "runs" / _under_sweeps(file))
     if arguments.jobs is not None and arguments.jobs < 1:
         raise ConfigError(f"command line: --jobs {arguments.jobs}: expected at least 1")
     made = plan(file, out, arguments.overrides, _only(arguments.only))
@@ -57,6 +57,13 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"  {states[cell.key].status}: {cell.key}: {states[cell.key].reason}")
     print(f"report: {page}\n        {page.with_suffix('.md')}")
     return 1 if any(s.status == "failed" for s in states.values()) else 0
+
+
+def _under_sweeps(file: Path) -> Path:
+    """`…/sweeps/deepmolm/stages.yaml` as `deepmolm/stages`, since there are other stages; elsewhere the file's own name."""
+    above = file.resolve().with_suffix("").parts
+    last = max((i for i, part in enumerate(above[:-1]) if part == "sweeps"), default=len(above) - 2)
+    return Path(*above[last + 1 :])
 
 
 def _only(pairs: list[str]) -> dict[str, set[str]]:
