@@ -103,7 +103,7 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
 
 def _add_sweep(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", help="a sweep, such as experiments/sweeps/side_by_side.yaml")
-    command.add_argument("--out", metavar="FOLDER", help="where runs and report go; by default runs/<name of the sweep>, below its folder in sweeps/")
+    command.add_argument("--out", metavar="FOLDER", help="where runs and report go; by default runs/<path in sweeps/>")
     command.add_argument("-j", "--jobs", type=int, help="runs beside each other; by default one a core (or GPU)")
     command.add_argument("--plan", action="store_true", help="validate and list the cells, and stop")
     command.add_argument("--only", action="append", default=[], metavar="AXIS=VALUE", help="only these points")
