@@ -1,6 +1,7 @@
 """What every encoder must hold to, whatever it is made of. Molecules are hand-made: no data set, no RDKit embedding."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -95,6 +96,17 @@ def check_moves(encoder: Encoder) -> None:
     expected = encoder(collate(encoder, records()))
     found = encoder(collate(encoder, records(turn, shift=3.0)))
     torch.testing.assert_close(found.x[found.mask], expected.x[expected.mask], atol=2e-4, rtol=1e-3)
+
+
+def check_lent(encoder: Encoder) -> None:
+    """Any one view can be another molecule's, larger or smaller: `test --reliance` asks what is lost then."""
+    encoder.eval()
+    small, large = [records()[i] for i in (0, 2)], [records()[i] for i in (1, 4)]
+    for borrower, lender in ((small, large), (large, small)):
+        own, other = collate(encoder, borrower), collate(encoder, lender)
+        for view in encoder.views:
+            tokens = encoder(replace(own, views={**own.views, view: other[view]}))
+            assert torch.isfinite(tokens.x[tokens.mask]).all(), f"{view} of another molecule"
 
 
 def check_gradients(encoder: Encoder, precision: torch.dtype) -> None:

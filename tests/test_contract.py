@@ -59,6 +59,10 @@ def test_rotation_and_translation(fragment):
     contract.check_moves(encoder)
 
 
+def test_views_of_other_molecules(fragment):
+    contract.check_lent(make(fragment))
+
+
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["float32", "bf16"])
 def test_gradients(fragment, precision):
     contract.check_gradients(make(fragment), precision)

@@ -170,8 +170,10 @@ class MoleBlend(Encoder):
         positions, known = graph.mask.new_zeros(b, n, 3, dtype=torch.float32), torch.zeros_like(graph.mask)
         if self.reads_space:
             space: Conformers = batch[self.space_view]
-            m = space.mask.shape[1]  # fewer than n where the largest molecules have no conformer
-            positions[:, :m], known[:, :m] = space.positions, space.mask
+            # Fewer than n where the largest molecules have no conformer; more where it is lent by another molecule
+            # (`test --reliance`): then the first atoms stand where that one's do.
+            m = min(n, space.mask.shape[1])
+            positions[:, :m], known[:, :m] = space.positions[:, :m], space.mask[:, :m] & graph.mask[:, :m]
         rows, degrees, elements = graph.atom_rows(), graph.degree_rows(), graph.atoms[..., 0].long()
         return Inputs(rows, elements, degrees, graph.distances.long(), graph.hops, graph.mask, positions, known)
 

@@ -91,9 +91,11 @@ def test_one_side_alone():
         E3FPTokens(4, sides="e3fp")
 
 
-def test_rows_that_are_not_the_strings():
-    with pytest.raises(ValueError, match="shells of 2 SELFIES tokens beside 1"):
-        framed(shells([[[1], [2]]]), Texts(torch.zeros(1, 3, dtype=torch.long), torch.ones(1, 3, dtype=torch.bool)))
+def test_shells_of_another_molecule():
+    """Rows 5 and 6, lent to strings of one, two and three tokens with their [BOS] and [EOS]."""
+    for length, expected in ((3, [-1, 5, -1]), (4, [-1, 5, 6, -1]), (5, [-1, 5, 6, -1, -1])):
+        texts = Texts(torch.zeros(1, length, dtype=torch.long), torch.ones(1, length, dtype=torch.bool))
+        assert framed(shells([[[5], [6]]]), texts).flatten().tolist() == expected
 
 
 def test_at_least_one():
