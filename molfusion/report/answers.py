@@ -13,9 +13,9 @@ def answers(sweep: Sweep) -> Grid:
     columns = ["fusion", "on", "over its best part", "over its matched control", "over the best baseline", "training time"]
     note = (
         "By `score`, fused minus the other over the same molecules and seeds, with 95 % intervals. The best part and the best"
-        " baseline were chosen on validation. The control is the unfused encoder trained for as many steps, earlier stages"
-        " included: the row that the sweep names, or else the best part where that was trained as long. Training time is that"
-        " of the fusion's own stage over the control's."
+        " baseline were chosen on validation. The control is the row that the sweep names, such as the unfused encoder trained"
+        " for as many steps, or else the best part where that was trained as long, earlier stages included. Training time is"
+        " that of the fusion's own stage over the control's."
     )
     return Grid("Does it help?", columns, rows, note)
 
