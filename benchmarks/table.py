@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from molfusion.cores import usable_cores
+
 _PACKAGES = ("molfusion", "torch", "rdkit", "numpy", "scipy", "pyarrow", "pillow", "e3fp", "mmh3", "selfies")
 
 
@@ -87,11 +89,10 @@ def _short(value: float) -> str:
 
 def machine() -> str:
     """Cores, processor, bf16, threads and versions: what a number means nothing without."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = os.environ.get("OMP_NUM_THREADS", "as many as it likes (set it to 1)")
     known = ", ".join(f"{name} {found}" for name in _PACKAGES if (found := _version(name)))
     return (
-        f"{cores} cores, {_processor()} ({platform.machine()}), bf16 on the CPU: {_bf16()}{_gpu()}\n"
+        f"{usable_cores()} cores, {_processor()} ({platform.machine()}), bf16 on the CPU: {_bf16()}{_gpu()}\n"
         f"OMP_NUM_THREADS {threads}; Python {platform.python_version()}; {known}"
     )
 

@@ -104,7 +104,7 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
 def _add_sweep(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", help="a sweep, such as experiments/sweeps/side_by_side.yaml")
     command.add_argument("--out", metavar="FOLDER", help="where runs and report go; by default runs/<path in sweeps/>")
-    command.add_argument("-j", "--jobs", type=int, help="runs beside each other; by default one a core (or GPU)")
+    command.add_argument("-j", "--jobs", type=int, help="runs beside each other; by default one a GPU, or a core that it may use")
     command.add_argument("--plan", action="store_true", help="validate and list the cells, and stop")
     command.add_argument("--only", action="append", default=[], metavar="AXIS=VALUE", help="only these points")
     command.add_argument("--retry", action="store_true", help="run failed cells again")
@@ -284,7 +284,7 @@ def _add_vocabulary(command: argparse.ArgumentParser) -> None:
         "--reach", type=int, metavar="N", help="also say how many molecules under N heavy atoms perfect choices would write"
     )
     command.add_argument("--compat", action="store_true", help="decompose as 3M-Diffusion's released code does")
-    command.add_argument("-j", "--workers", type=int, metavar="N", help="processes; by default one a core")
+    command.add_argument("-j", "--workers", type=int, metavar="N", help="processes; by default one a core that it may use")
 
 
 _ADD = {

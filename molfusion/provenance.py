@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from molfusion.cores import usable_cores
 
 _PACKAGES = ("torch", "lightning", "transformers", "torch-geometric", "rdkit", "numpy")
 
@@ -32,7 +33,7 @@ def provenance(device: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "device": device,
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
     }
 
 

@@ -12,10 +12,11 @@ ALLOWED = {
     "batch": {"views.base"},  # for its type only
     "errors": set(),
     "paths": {"errors"},
+    "cores": set(),
     "chem": set(),
     "config": {"errors", "paths"},
     "views": {"batch", "chem", "paths", "errors"},
-    "data": {"batch", "chem", "views", "paths", "errors"},
+    "data": {"batch", "chem", "views", "cores", "paths", "errors"},
     "audit": {"batch", "chem", "data"},
     "demo": {"batch", "chem", "data", "paths"},
     "nn": set(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import time
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from molfusion.config import ConfigError
+from molfusion.cores import usable_cores
 from molfusion.paths import atomic
 from molfusion.sweep.plan import Cell, Plan, plan
 from molfusion.sweep.spec import find
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
     states = check(made.cells, arguments.allow_import)
     _write_plan(made, states, out, file, arguments)
     _prepare([c for c in made.cells if states[c.key].status == "waiting"], arguments.allow_import)
-    jobs = arguments.jobs or torch.cuda.device_count() or os.cpu_count() or 1
+    jobs = arguments.jobs or torch.cuda.device_count() or usable_cores()
     with _Board(len(made.cells)) as board:
         execute(made.cells, states, jobs, board.watch, arguments.allow_import, arguments.retry)
     _write_plan(made, states, out, file, arguments)
@@ -125,7 +125,7 @@ def _baselines(made: Plan, states: dict[str, Any], out: Path, jobs: int, allowed
     if asked:
         from rich.progress import track
 
-        ended = run_all(asked, min(jobs, os.cpu_count() or 1))
+        ended = run_all(asked, min(jobs, usable_cores()))
         for _ in track(ended, "baselines", total=len(asked), disable=not Console().is_terminal, transient=True):
             pass
 

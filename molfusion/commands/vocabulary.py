@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from molfusion.chem.motifs_vocabulary import (
     writable_tree,
 )
 from molfusion.chem.parse import ChemError, parse
+from molfusion.cores import usable_cores
 from molfusion.data.card import CardError, load_card
 from molfusion.data.pool import isolated
 from molfusion.data.records import load_records
@@ -41,7 +41,7 @@ def main(arguments: argparse.Namespace) -> int:
     for record in load_records(card, cache_folder()).records:
         by_split.setdefault(record.split, []).append(record.smiles)
     train = list(dict.fromkeys(by_split.pop("train", [])))
-    workers = arguments.workers or os.cpu_count() or 1
+    workers = arguments.workers or usable_cores()
     fragments: Counter[str] = Counter()
     for found in _each(_Fragments(arguments.compat), train, workers, "fragments"):
         fragments.update(found if isinstance(found, list) else ())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from molfusion.batch import Record
+from molfusion.cores import usable_cores
 from molfusion.data.pool import Outcome, isolated
 from molfusion.data.store import Entry, ViewStore
 from molfusion.views.base import Fallback, Features, View, ViewError
@@ -51,7 +52,7 @@ def prepare(
         records: molecules; equal ones are computed once.
         views: those not stored, or filled by another command, are passed over.
         root: the store's folder.
-        workers: processes; by default one a core.
+        workers: processes; by default one a core that may be used.
         timeout: seconds of CPU time a single molecule may take before its worker is killed. What a molecule comes to
             does not depend on it: embedding is bounded by attempts.
         progress: called with (view, done, total).
@@ -73,7 +74,7 @@ def prepare(
     for view in sorted(embedded, key=repr):
         lacking[view], present[view] = _lacking(embedded[view] + lacking.get(view, []), view, root, retry)
     first = [*sorted(embedded, key=repr), *(v for v in lacking if v not in embedded)]
-    job = _Job(root, workers or os.cpu_count() or 1, timeout, progress, retry)
+    job = _Job(root, workers or usable_cores(), timeout, progress, retry)
     return [job.run(view, lacking[view], present[view]) for view in first]
 
 

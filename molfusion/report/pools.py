@@ -7,9 +7,10 @@ from markupsafe import Markup
 
 from molfusion.report import figures
 from molfusion.report.grid import Grid
+from molfusion.report.lifts import unrun
 from molfusion.report.results import Table
 from molfusion.report.statistics import Interval, chance_interval, interval
-from molfusion.report.tables import cell
+from molfusion.report.tables import cell, with_reasons
 
 
 def pools(table: Table) -> Grid:
@@ -24,7 +25,7 @@ def pools(table: Table) -> Grid:
         for kind in kinds:
             value = interval(row, f"{kind}/pool_accuracy", table.targets) if row.results else None
             if value is None:
-                cells += ["n/a", ""]
+                cells += ["n/a", "it has no such pools" if row.results else unrun(row)]
                 continue
             chance = float(np.mean(row.values(f"{kind}/m2t/pool_chance")))
             asked = row.results[0].predictions
@@ -53,5 +54,6 @@ def kinds(table: Table) -> Grid:
     })  # fmt: skip
     rows = [[row.label, *(cell(row, f"{s}/{d}/R@10") for s in scopes for d in ("m2t", "t2m"))] for row in table.rows]
     columns = ["", *(f"{s} {d} R@10" for s in scopes for d in ("m2t", "t2m"))]
+    with_reasons(columns, rows, table.rows)
     note = "Captions cut to the facts of one kind, ranked over all molecules that have such facts."
     return Grid("By kind of fact", columns, rows if scopes else [], note, emphasis=[bool(r.parts) for r in table.rows])

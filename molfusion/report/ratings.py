@@ -53,7 +53,7 @@ def _mean(ratings: list[Rating], name: str) -> str:
             by_id[rating["id"]].append(int(rating[name]))
             group[rating["id"]] = rating["group"]
     if not by_id:
-        return "n/a"
+        return f"n/a: nobody rated its {name}"
     values = np.array([[np.mean(v) for v in by_id.values()]])
     groups = np.unique([group[key] for key in by_id], return_inverse=True)[1].astype(np.int64)
     found = bootstrap(values, groups)

@@ -24,6 +24,7 @@ def results(table: Table) -> Grid:
         columns.append("score over chance")
         for cells, row in zip(rows, table.rows, strict=True):
             cells.append(_over_chance(row, chance, table))
+    with_reasons(columns, rows, table.rows)
     first = next((m for m in reversed(metrics) if any(interval(r, m, table.targets) for r in table.rows if r.results)), None)
     figure = Markup()
     if first:
@@ -41,8 +42,10 @@ def _over_chance(row: Row, chance: Row, table: Table) -> str:
     """How many times chance, with the interval."""
     found = interval(row, "score", table.targets) if row.results else None
     guess = chance.values("score")
-    if found is None or not guess:
+    if not row.results:
         return "n/a"
+    if found is None or not guess:
+        return f"n/a: {'no test predictions of a score' if guess else 'chance has no score'}"
     return "× " + f"{found.mean / guess[0]:.1f} [{found.low / guess[0]:.1f}, {found.high / guess[0]:.1f}]"
 
 
@@ -68,15 +71,29 @@ def lift(table: Table) -> Grid:
 def cost(table: Table) -> Grid:
     names = ["parameters", "encoder_parameters", "trained_parameters", "steps", "total_steps", "molecules_per_second",
              "train_seconds", "wall_seconds", "peak_memory_mb"]  # fmt: skip
-    rows = [
-        [row.label, *(_number(row.cost(name)) for name in names), _padding(row)]
-        for row in table.rows
-        if not row.baseline
-    ]
+    asked = [row for row in table.rows if not row.baseline]
+    rows = [[row.label, *(_number(row.cost(name)) for name in names), _padding(row)] for row in asked]
     columns = ["", "parameters (task)", "of the encoder", "trained", "steps", "with earlier stages", "molecules/s",
                "training s", "wall s", "peak memory MB", "padding"]  # fmt: skip
+    with_reasons(columns, rows, asked)
     note = "Means over seeds, each run on its own share of the machine named below."
     return Grid("Cost", columns, rows, note)
+
+
+def with_reasons(columns: list[str], cells: list[list[str]], rows: list[Row]) -> None:
+    """A further column where a row has seeds without a result, which shows as `n/a`: what became of them, and why."""
+    told = [_why_missing(row) for row in rows]
+    if any(told):
+        columns.append("not run, and why")
+        for line, why in zip(cells, told, strict=True):
+            line.append(why)
+
+
+def _why_missing(row: Row) -> str:
+    each = {seed: f"{status}: {reason}" if reason else status for seed, status, reason in row.missing}
+    if len(set(each.values())) <= 1 and not row.results:
+        return next(iter(each.values()), "")
+    return "; ".join(f"seed {seed} {why}" for seed, why in each.items())
 
 
 def cell(row: Row, metric: str) -> str:

@@ -23,6 +23,7 @@ import lightning as L
 import torch
 
 from molfusion.build import build
+from molfusion.cores import usable_cores
 from molfusion.encoders.base import NotApplicable
 from molfusion.errors import MolfusionError
 from molfusion.reliance import RESULT, reliance
@@ -165,7 +166,7 @@ def _child(pipe: Connection, cell: Cell, slot: int, jobs: int, allowed: tuple[st
     if count := torch.cuda.device_count():
         devices = (os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))).split(",")
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[slot % count]
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    torch.set_num_threads(max(1, usable_cores() // jobs))
     error = cell.folder / "error.txt"
     error.unlink(missing_ok=True)
     try:

@@ -27,6 +27,12 @@ def made(published, tmp_path_factory):
     return out, convert(published, out)
 
 
+def test_cards_have_the_names_under_which_published_results_know_them(made):
+    out, _ = made
+    names = {load_card(str(out / folder / "card.yaml")).name for folder in ("questions", "captions")}
+    assert names == {"3d_moit", "3d_moit_captions"}
+
+
 def records(out, name, cache):
     return load_records(load_card(str(out / name / "card.yaml")), cache)
 

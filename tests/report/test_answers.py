@@ -63,3 +63,53 @@ def test_why_it_cannot_be_paired():
     assert asked(fusion(0.5), silent)[4] == "n/a: no baseline has a score on validation"
     elsewhere = Row("(ridge)", [result(None, {"x": 1.0}, -1.0)], baseline=True)
     assert asked(fusion(0.5), elsewhere)[4] == "n/a: no test predictions of (ridge) to pair with"
+
+
+# -- every n/a has its reason ------------------------------------------------------------------------
+
+
+def control(found):
+    return found[3]
+
+
+def test_parts_trained_as_long_are_the_control():
+    """A fusion inside one encoder: its parts are that encoder, trained as long, so the best of them is what controls it."""
+    assert control(asked(fusion(0.5))) == "worse: -0.250 [-0.250, -0.250] (P, trained as long)"
+    longer = Row("F", [result(s, off(0.5), steps=15) for s in (0, 1)], parts=["P"])
+    assert control(asked(longer)) == (
+        "n/a: the sweep names no control, and its best part is none: the fusion was trained × 1.50 as long"
+    )
+    unknown = Row("F", [result(s, off(0.5), steps=0) for s in (0, 1)], parts=["P"])
+    assert control(asked(unknown)).endswith("the fusion was trained for a number of steps that is not known")
+
+
+def test_a_control_that_is_named_comes_first():
+    fused, named = fusion(0.5), Row("C", [result(s, off(1.0), steps=15) for s in (0, 1)])
+    fused.control = "C"
+    assert control(asked(fused, named)) == "better: +0.250 [+0.250, +0.250] (C)"
+    named.results.clear()
+    assert control(asked(fused, named)) == "n/a: its control, C, has no run"
+
+
+def test_a_fusion_that_failed_is_in_the_table_with_the_reason():
+    fused = Row("F", missing=[(0, "failed", "out of memory"), (1, "failed", "out of memory")], parts=["P"])
+    assert set(asked(fused)[2:]) == {"n/a: it did not run: out of memory"}
+    assert set(asked(Row("F", parts=["P"]))[2:]) == {"n/a: it did not run"}
+
+
+def test_without_parts_that_ran_there_is_nothing_to_compare_with():
+    fused = fusion(0.5)
+    fused.parts = ["gone"]
+    assert asked(fused)[2:4] == ["n/a: no part of it has a run (gone)", "n/a: the sweep names no control of it"]
+    assert asked(fused)[5] == "n/a: no part of it has a run (gone)"
+    fused.parts, fused.control = [], "P"
+    assert asked(fused)[2] == "n/a: the sweep names no parts of it"
+
+
+def test_a_time_that_is_not_known():
+    made = table(Row("P", [result(0, off(0.0))]), fusion(0.5))
+    for row in made.rows:
+        for r in row.results:
+            r.record["cost"]["train_seconds"] = 0.0
+    (row,) = answers(Sweep(Path(), "", "", "", "", [0, 1], [made])).rows
+    assert row[5] == "n/a: no training time of both is known (P)"

@@ -68,7 +68,12 @@ def test_baselines_and_missing_rows_are_shown(made, page):
     assert {"(mean)", "(ridge)"} <= {row[0] for row in tables["property-results"]}
     for table in ("retrieval-results", "property-results"):
         rows = {row[0]: row[1:] for row in tables[table]}
-        assert set(rows["Alone"]) == set(rows["Fails"]) == {"n/a"}
+        assert set(rows["Alone"][:-1]) == set(rows["Fails"][:-1]) == {"n/a"}
+        assert rows[""][-1] == "not run, and why"
+    assert tables["retrieval-results"][0][-1] == tables["retrieval-cost"][0][-1] == "not run, and why"
+    assert retrieval["Alone"][-1].startswith("n/a: Fingerprint does not align itself")
+    assert retrieval["Fails"][-1].startswith("failed: ValueError")
+    assert retrieval[IMAGE][-1] == retrieval["(ridge)"][-1] == ""
     (missing,) = [t for t in page.tables if t[0] == ["table", "row", "seed", "status", "reason"]]
     reasons = {(row[0], row[1], row[2]): (row[3], row[4]) for row in missing[1:]}
     assert len(missing) == 1 + 2 * 2 * 2
@@ -211,7 +216,7 @@ def test_baselines_alone_are_a_report(made, tmp_path):
         _, *rows = tables[f"{table}-results"]
         assert [row[0] for row in rows][:2] == baselines
         assert all("n/a" not in row for row in rows[:2])
-        assert all(set(row[1:]) == {"n/a"} for row in rows[2:])
+        assert all(set(row[1:-1]) == {"n/a"} and row[-1] for row in rows[2:])
     assert "4 molecules are ranked" in (copy / "report.html").read_text()
 
 

@@ -33,3 +33,29 @@ def test_on_the_page_the_interval_may_stand_below():
     for text in ("better: +0.1 [0.0, 0.2] (ridge)", "<b> [1, 2]", "0.5", "n/a"):
         assert _ranged(text) == text
         assert not hasattr(_ranged(text), "__html__")  # is escaped like any text
+
+
+def test_a_row_without_a_result_says_why():
+    rows = [Row("r", [result(0, {"a": 1.0})]), Row("f", missing=[(0, "failed", "no memory"), (1, "failed", "no memory")])]
+    rows[0].missing = [(1, "n/a", "no text")]
+    rows[1].missing.append((2, "waiting", ""))
+    made = table(*rows)
+    made.headline = ["kl"]
+    grid = results(made)
+    assert grid.columns[-1] == "not run, and why"
+    assert [row[-1] for row in grid.rows] == [
+        "seed 1 n/a: no text", "seed 0 failed: no memory; seed 1 failed: no memory; seed 2 waiting",
+    ]  # fmt: skip
+    rows[1].missing.pop()
+    assert results(made).rows[1] == ["f", "n/a", "failed: no memory"]
+
+
+def test_without_chance_or_predictions_the_times_of_chance_say_why():
+    chance, row = Row("(chance)", baseline=True), Row("r", [result(0, {})])
+    made = table(chance, row)
+    made.headline = ["score"]
+    chance.missing = [(0, "failed", "x")]
+    assert results(made).rows[1][2] == "n/a: chance has no score"
+    chance.results = [result(None, {})]
+    chance.results[0].metrics["test/score"] = 0.5
+    assert results(made).rows[1][2] == "n/a: no test predictions of a score"
