@@ -79,7 +79,7 @@ def lift_against_cost(panels: Sequence[Panel]) -> str:
             axes.plot([times, times], [lift.interval.low, lift.interval.high], color=colour, lw=1.8, solid_capstyle="round")
             filled = colour if lift.role == "part" else "white"
             axes.plot(times, lift.interval.mean, mark, color=colour, ms=7, mfc=filled)
-        _times(axes, [times for _, times in panel.points])
+        _logarithmic(axes, [0.8, 2.0, *(times for _, times in panel.points)], "× {:g}")
         axes.set_title(f"{panel.title}\nlift in {panel.label}", fontsize=9, loc="left")
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -89,12 +89,50 @@ def lift_against_cost(panels: Sequence[Panel]) -> str:
     return svg(figure, "lift in score against training time, with 95 % intervals")
 
 
-def _times(axes: Axes, times: Sequence[float]) -> None:
-    """Logarithmic, from below 1 to beyond the largest, with plain numbers."""
+Point = tuple[str, Interval, float]  # a row, its score, seconds of training
+
+
+@dataclass(frozen=True)
+class Worth:
+    """One table's rows, and the baselines that they are read beside."""
+
+    title: str
+    label: str  # of the score
+    points: Sequence[Point]
+    baselines: Sequence[tuple[str, float]]
+
+
+def score_against_cost(panels: Sequence[Worth]) -> str:
+    """What each row reaches (with its interval) against what its training cost; a panel a table."""
+    across = min(2, len(panels))
+    down = -(-len(panels) // across)
+    size = (7.2 if across > 1 else 5.2, 2.9 * down)
+    figure, grid = plt.subplots(down, across, figsize=size, squeeze=False, layout="constrained")
+    names = list(dict.fromkeys(label for panel in panels for label, _, _ in panel.points))
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        for label, value in panel.baselines:
+            axes.axhline(value, color=GREY, lw=0.8, ls=":", zorder=0)
+            axes.annotate(label, (1.01, value), xycoords=("axes fraction", "data"), va="center", color=GREY, fontsize=8)
+        for label, found, seconds in panel.points:
+            colour, _, mark = style(names.index(label))
+            axes.plot([seconds, seconds], [found.low, found.high], color=colour, lw=1.8, solid_capstyle="round")
+            axes.plot(seconds, found.mean, mark, color=colour, ms=7)
+        _logarithmic(axes, [seconds for _, _, seconds in panel.points], "{:g} s")
+        axes.set_title(f"{panel.title}\n{panel.label}", fontsize=9, loc="left")
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    handles = [Line2D([], [], color=c, marker=m, ls="", label=n) for n, (c, _, m) in ((n, style(names.index(n))) for n in names)]
+    figure.supxlabel("training time", fontsize=9)
+    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2 * across, frameon=False, fontsize=8.5)
+    return svg(figure, "score against training time, with 95 % intervals")
+
+
+def _logarithmic(axes: Axes, values: Sequence[float], told: str) -> None:
+    """From below the smallest to beyond the largest, with plain numbers; a grid behind."""
     axes.set_xscale("log")
-    axes.set_xlim(min(0.8, *times) / 1.25, max(2.0, *times) * 1.25)
+    axes.set_xlim(min(values) / 1.25, max(values) * 1.25)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"× {x:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: told.format(x)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(y=0.15)
     axes.grid(color="#e3e5e8", lw=0.7)

@@ -29,6 +29,7 @@ from molfusion.report.reliance import is_used
 from molfusion.report.results import Sweep, Table, load
 from molfusion.report.scores import kind, named
 from molfusion.report.tables import cost, lift, results
+from molfusion.report.worth import worth
 from molfusion.sweep.plan import slug
 
 Sections = Sequence[tuple[Table, list[Grid]]]
@@ -37,17 +38,19 @@ Sections = Sequence[tuple[Table, list[Grid]]]
 def write(folder: Path) -> Path:
     """report.html, report.md and tables/*.csv from a sweep's folder; the page's path."""
     sweep, where = load(folder), points(folder)
+    answer = answers(sweep)
+    first = answer if answer.rows else worth(sweep, where)
     sections = [(table, _parts(table, where)) for table in sweep.tables]
     environment = Environment(loader=PackageLoader("molfusion.report", "."), autoescape=True, trim_blocks=True)
     environment.filters |= {"slug": slug, "code": _code, "ranged": _ranged}
     page = environment.get_template("page.html.j2").render(
-        sweep=sweep, sections=sections, answers=answers(sweep), overview=_overview(sweep), missing=missing(sweep),
+        sweep=sweep, sections=sections, first=first, overview=_overview(sweep), missing=missing(sweep),
         origin=origin(sweep), commands=commands(sweep),
     )  # fmt: skip
     with atomic(folder / "report.html") as path:
         path.write_text(page, encoding="utf-8")
     with atomic(folder / "report.md") as path:
-        path.write_text(_markdown(sweep, sections), encoding="utf-8")
+        path.write_text(_markdown(sweep, first, sections), encoding="utf-8")
     for table, grids in sections:
         for grid in grids:
             if grid.rows:
@@ -84,11 +87,11 @@ def _overview(sweep: Sweep) -> Markup:
     return Markup(figures.lift_against_cost(panels)) if panels else Markup()
 
 
-def _markdown(sweep: Sweep, sections: Sections) -> str:
+def _markdown(sweep: Sweep, first: Grid, sections: Sections) -> str:
     command = sweep.command.replace("`", "'")
     lines = [f"# {plain(sweep.title)}", "", plain(sweep.about), "", f"`{' '.join(command.split())}`", ""]
-    if (answer := answers(sweep)).rows:
-        lines += [f"## {answer.title}", "", as_markdown(answer), "", answer.note, ""]
+    if first.rows:
+        lines += [f"## {first.title}", "", as_markdown(first), "", first.note, ""]
     for table, grids in sections:
         lines += [f"## {plain(table.name)}", "", plain(table.about), ""]
         for grid in grids:

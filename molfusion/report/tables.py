@@ -72,7 +72,7 @@ def cost(table: Table) -> Grid:
     names = ["parameters", "encoder_parameters", "trained_parameters", "steps", "total_steps", "molecules_per_second",
              "train_seconds", "wall_seconds", "peak_memory_mb"]  # fmt: skip
     asked = [row for row in table.rows if not row.baseline]
-    rows = [[row.label, *(_number(row.cost(name)) for name in names), _padding(row)] for row in asked]
+    rows = [[row.label, *(number(row.cost(name)) for name in names), _padding(row)] for row in asked]
     columns = ["", "parameters (task)", "of the encoder", "trained", "steps", "with earlier stages", "molecules/s",
                "training s", "wall s", "peak memory MB", "padding"]  # fmt: skip
     with_reasons(columns, rows, asked)
@@ -111,7 +111,8 @@ def _with_interval(row: Row, metric: str, table: Table) -> str:
     return text if found is None else f"{text} [{found.low:.{_PRECISION}f}, {found.high:.{_PRECISION}f}]"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Of a cost."""
     return "n/a" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
