@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ def _with_files(value: Any) -> Any:
         return {k: _with_files(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_with_files(v) for v in value]
-    if isinstance(value, str) and "/" in value and len(value) < 4096 and Path(value).is_file():
+    if isinstance(value, str) and "/" in value and os.path.isfile(value):  # noqa: PTH113 - Path.is_file raises for a long text
         with Path(value).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     return value

@@ -105,6 +105,7 @@ def test_digest_counts_files_by_content(tmp_path):
     assert digest(compose([moved]).tree) == first
     weights.write_text("two")
     assert digest(compose([path]).tree) != first
+    assert digest({"prompt": "this / that " * 99}) != first  # a text longer than any name of a file
 
 
 def test_shipped_configs_are_found_from_anywhere(tmp_path, monkeypatch):

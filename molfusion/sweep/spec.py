@@ -92,7 +92,7 @@ def _seen_from(value: Any, home: Path, folder: Path) -> Any:
         return {key: _seen_from(v, home, folder) for key, v in value.items()}
     if isinstance(value, list):
         return [_seen_from(v, home, folder) for v in value]
-    if isinstance(value, str) and (home / value).is_file():
+    if isinstance(value, str) and os.path.isfile(home / value):  # noqa: PTH113 - Path.is_file raises for a long text
         return os.path.relpath(home / value, folder)
     return value
 

@@ -3,6 +3,7 @@ import yaml
 
 from molfusion.config import ConfigError
 from molfusion.sweep.plan import plan, resolved, slug
+from molfusion.sweep.spec import read
 from tests.sweep.helpers import PROPERTY, RETRIEVAL, write
 from tests.tasks.helpers import FINGERPRINT, QFORMER
 
@@ -284,6 +285,13 @@ def test_a_sweep_over_another(tmp_path):
     assert all(tree["data"]["sentences"] is None for tree in trees.values())
     assert trees["retrieval/wide/4"]["model"]["init_args"]["width"] == 48
     assert trees["retrieval/FP/4"]["model"]["class_path"] == RETRIEVAL["class_path"]
+
+
+def test_a_long_text_is_no_path(tmp_path):
+    """Some systems refuse to look for a file whose name is that long."""
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({"about": "and so on / " * 99}))
+    (tmp_path / "own.yaml").write_text("extends: base.yaml")
+    assert read(tmp_path / "own.yaml")["about"] == "and so on / " * 99
 
 
 def test_sweeps_that_extend_each_other_are_refused(tmp_path):
