@@ -139,22 +139,26 @@ def _logarithmic(axes: Axes, values: Sequence[float], told: str) -> None:
     axes.set_axisbelow(True)
 
 
-def pools(rows: Sequence[tuple[Row, dict[str, tuple[Interval, float]]]], kinds: Sequence[str]) -> str:
-    """Accuracy within same-graph pools, one panel a kind; the dashed line is chance."""
-    figure, panels = plt.subplots(1, len(kinds), figsize=(6, 0.32 * len(rows) + 0.9), sharey=True, squeeze=False)
-    for axes, kind in zip(panels[0], kinds, strict=True):
-        for y, (_, found) in enumerate(reversed(rows)):
-            if kind not in found:
+def pools(labels: Sequence[str], found: dict[str, dict[str, tuple[Interval, float, bool]]]) -> str:
+    """Accuracy within same-graph pools, one panel a kind; the dashed line is chance.
+
+    Args:
+        labels: of all rows, in order.
+        found: by kind and label, accuracy, chance, and whether the two are told apart (in colour).
+    """
+    figure, panels = plt.subplots(1, len(found), figsize=(6, 0.32 * len(labels) + 0.9), sharey=True, squeeze=False)
+    for axes, (kind, rows) in zip(panels[0], found.items(), strict=True):
+        for y, label in enumerate(reversed(labels)):
+            if label not in rows:
                 continue
-            value, chance = found[kind]
-            sees = value.low > chance
-            colour = COLOURS[2] if sees else GREY
+            value, chance, apart = rows[label]
+            colour = COLOURS[2] if apart else GREY
             axes.plot([value.low, value.high], [y, y], color=colour, lw=2.2, solid_capstyle="round")
             axes.plot(value.mean, y, "o", color=colour, ms=6)
             axes.axvline(chance, color="#444", lw=0.8, ls="--")
         axes.set_title(kind, fontsize=9)
         axes.set_xlabel("accuracy in the pool")
-    panels[0][0].set_yticks(range(len(rows)), [row.label for row, _ in reversed(rows)])
+    panels[0][0].set_yticks(range(len(labels)), list(reversed(labels)))
     return svg(figure, "accuracy within pools of one molecular graph")
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molfusion.metrics.retrieval import wilson
 from molfusion.report.by_corpus import by_corpus
 from molfusion.report.by_molecule import by_molecule
 from molfusion.report.corpus import Floats, alike
@@ -81,8 +80,3 @@ def _percentiles(drawn: Matrix, share: Matrix) -> tuple[float, float]:
     totals = np.where(share > 0, drawn.T * share, 0.0).sum(1)  # a seed that was not drawn may have no number there
     low, high = np.quantile(totals[np.isfinite(totals)], [0.025, 0.975])
     return float(low), float(high)
-
-
-def chance_interval(chance: float, queries: int) -> tuple[float, float]:
-    """Where a guesser lands in 95 of 100 tables of this size (binomial)."""
-    return wilson(chance * queries, queries)

@@ -17,7 +17,7 @@ _PRECISION = 3
 
 def results(table: Table) -> Grid:
     metrics = table.headline or _all_metrics(table)
-    rows = [[row.label, *(_with_interval(row, metric, table) for metric in metrics)] for row in table.rows]
+    rows = [[row.label, *(with_interval(row, metric, table) for metric in metrics)] for row in table.rows]
     units = {t["name"]: t["unit"] for t in table.targets}
     columns = ["", *(_with_unit(m, units) for m in metrics)]
     if chance := table.row("(chance)"):
@@ -104,7 +104,7 @@ def cell(row: Row, metric: str) -> str:
     return text if row.baseline or len(values) < 2 else f"{text} ± {np.std(values, ddof=1):.{_PRECISION}f}"
 
 
-def _with_interval(row: Row, metric: str, table: Table) -> str:
+def with_interval(row: Row, metric: str, table: Table) -> str:
     """The cell, and after it the interval if there is one."""
     text = cell(row, metric)
     found = interval(row, metric, table.targets) if row.values(metric) else None

@@ -5,7 +5,7 @@ import pytest
 
 from molfusion.report.lifts import lifts
 from molfusion.report.results import Result, Row, Table
-from molfusion.report.statistics import Interval, bootstrap, chance_interval, interval
+from molfusion.report.statistics import Interval, bootstrap, interval
 
 
 def numbered(*groups):
@@ -61,14 +61,6 @@ def test_an_interval_excludes_what_lies_outside():
     assert found.excludes(0.31)
     assert not found.excludes(0.1)
     assert not found.excludes(0.3)
-
-
-def test_chance_interval_by_hand():
-    # p = 1/2, n = 96: Wilson's half width is 1.96 sqrt(0.25 / n + 1.96² / 4n²) / (1 + 1.96² / n).
-    low, high = chance_interval(0.5, 96)
-    half = 1.96 * (0.25 / 96 + 1.96**2 / (4 * 96**2)) ** 0.5 / (1 + 1.96**2 / 96)
-    assert (low, high) == pytest.approx((0.5 - half, 0.5 + half))
-    assert chance_interval(0.5, 0) == (0.0, 1.0)
 
 
 # -- lifts -------------------------------------------------------------------------------------------
