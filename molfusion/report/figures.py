@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from molfusion.report.lifts import Lift
@@ -23,7 +23,11 @@ from molfusion.report.statistics import Interval
 # Okabe-Ito: told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 GREY = "#8a8f98"
-_MARKS = "os^Dv"
+_OUTLINES = {  # of the markers, as a path
+    "o": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", "s": "M-4-4h8v8h-8z", "^": "M0-5 5 4h-10z", "D": "M0-5 5 0 0 5-5 0z",
+    "v": "M0 5 5-4h-10z",
+}  # fmt: skip
+_MARKS = "".join(_OUTLINES)
 _DASHES = ("-", "--", ":", "-.")
 _GROUP = re.compile(r'<g id="[A-Za-z0-9.]+_\d+"')
 plt.rcParams.update(
@@ -66,12 +70,10 @@ class Panel:
 
 def lift_against_cost(panels: Sequence[Panel]) -> str:
     """What each fusion adds (with its interval) against what its training cost; a panel a table."""
-    across = min(2, len(panels))
-    down = -(-len(panels) // across)
-    size = (7.2 if across > 1 else 5.2, 2.7 * down)
-    figure, grid = plt.subplots(down, across, figsize=size, squeeze=False, layout="constrained")
     names = list(dict.fromkeys(lift.row for panel in panels for lift, _ in panel.points))
-    for axes, panel in zip(grid.flat, panels, strict=False):
+    drawings = []
+    for panel in panels:
+        figure, axes = _panel(panel.title, f"lift in {panel.label}", "training time over that of the row compared with")
         axes.axhline(0, color="#444", lw=0.8)
         axes.axvline(1, color="#444", lw=0.8, ls=":")
         for lift, times in panel.points:
@@ -80,13 +82,8 @@ def lift_against_cost(panels: Sequence[Panel]) -> str:
             filled = colour if lift.role == "part" else "white"
             axes.plot(times, lift.interval.mean, mark, color=colour, ms=7, mfc=filled)
         _logarithmic(axes, [0.8, 2.0, *(times for _, times in panel.points)], "× {:g}")
-        axes.set_title(f"{panel.title}\nlift in {panel.label}", fontsize=9, loc="left")
-    for axes in grid.flat[len(panels) :]:
-        axes.set_axis_off()
-    handles = [Line2D([], [], color=c, marker=m, ls="", label=n) for n, (c, _, m) in ((n, style(names.index(n))) for n in names)]
-    figure.supxlabel("training time, as many times that of the row it is compared with", fontsize=9)
-    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=across, frameon=False, fontsize=8.5)
-    return svg(figure, "lift in score against training time, with 95 % intervals")
+        drawings.append(svg(figure, f"{panel.title}: lift in {panel.label} against training time, with 95 % intervals"))
+    return _side_by_side(drawings, names)
 
 
 Point = tuple[str, Interval, float]  # a row, its score, seconds of training
@@ -104,12 +101,10 @@ class Worth:
 
 def score_against_cost(panels: Sequence[Worth]) -> str:
     """What each row reaches (with its interval) against what its training cost; a panel a table."""
-    across = min(2, len(panels))
-    down = -(-len(panels) // across)
-    size = (7.2 if across > 1 else 5.2, 2.9 * down)
-    figure, grid = plt.subplots(down, across, figsize=size, squeeze=False, layout="constrained")
     names = list(dict.fromkeys(label for panel in panels for label, _, _ in panel.points))
-    for axes, panel in zip(grid.flat, panels, strict=False):
+    drawings = []
+    for panel in panels:
+        figure, axes = _panel(panel.title, panel.label, "training time")
         for label, value in panel.baselines:
             axes.axhline(value, color=GREY, lw=0.8, ls=":", zorder=0)
             axes.annotate(label, (1.01, value), xycoords=("axes fraction", "data"), va="center", color=GREY, fontsize=8)
@@ -118,13 +113,27 @@ def score_against_cost(panels: Sequence[Worth]) -> str:
             axes.plot([seconds, seconds], [found.low, found.high], color=colour, lw=1.8, solid_capstyle="round")
             axes.plot(seconds, found.mean, mark, color=colour, ms=7)
         _logarithmic(axes, [seconds for _, _, seconds in panel.points], "{:g} s")
-        axes.set_title(f"{panel.title}\n{panel.label}", fontsize=9, loc="left")
-    for axes in grid.flat[len(panels) :]:
-        axes.set_axis_off()
-    handles = [Line2D([], [], color=c, marker=m, ls="", label=n) for n, (c, _, m) in ((n, style(names.index(n))) for n in names)]
-    figure.supxlabel("training time", fontsize=9)
-    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2 * across, frameon=False, fontsize=8.5)
-    return svg(figure, "score against training time, with 95 % intervals")
+        drawings.append(svg(figure, f"{panel.title}: {panel.label} against training time, with 95 % intervals"))
+    return _side_by_side(drawings, names)
+
+
+def _panel(title: str, up: str, across: str) -> tuple[Figure, Axes]:
+    """As wide as a phone: the page puts as many beside each other as fit."""
+    figure, axes = plt.subplots(figsize=(3.3, 2.6), layout="constrained")
+    axes.set_title(f"{title}\n{up}", fontsize=9, loc="left")
+    axes.set_xlabel(across, fontsize=8)
+    return figure, axes
+
+
+def _side_by_side(drawings: Sequence[str], names: Sequence[str]) -> str:
+    """Panels, and last what their colours and markers mean, as text that wraps."""
+    listed = ""
+    for index, name in enumerate(names):
+        colour, _, mark = style(index)
+        path = f'<path fill="{colour}" d="{_OUTLINES[mark]}"/>'
+        drawn = f'<svg aria-hidden="true" width="12" height="12" viewBox="-6 -6 12 12">{path}</svg>'
+        listed += f"<li>{drawn} {html.escape(name, quote=False)}</li>"
+    return f'<div class="panels">{"".join(drawings)}<ul>{listed}</ul></div>'
 
 
 def _logarithmic(axes: Axes, values: Sequence[float], told: str) -> None:

@@ -38,7 +38,12 @@ def worth(sweep: Sweep, where: Points) -> Grid:
         " with those of earlier stages, peak memory. Dotted lines are baselines, which cost seconds. Up and to the left is better"
         " for less."
     )
-    panels = [figures.Worth(table.name, named("score", table), *_points(table, rows)) for table, rows in asked]
+    panels = [
+        figures.Worth(table.name, named("score", table), points, baselines)
+        for table, rows in asked
+        for points, baselines in [_points(table, rows)]
+        if points
+    ]
     figure = Markup(figures.score_against_cost(panels)) if panels else Markup()
     return Grid("What is each worth, and what does it cost?", ["", "on", "score", *_COSTS.values()], cells, note, figure)
 

@@ -187,3 +187,43 @@ def test_it_prints(made, tmp_path):
     subprocess.run(command, capture_output=True, timeout=120, check=True)
     pages = out.read_bytes().count(b"/Type /Page\n") or out.read_bytes().count(b"/Type /Page")
     assert pages >= 3
+
+
+BEYOND = """((inside) => [...document.querySelectorAll(inside)].map(e => [e, e.getBoundingClientRect()])
+  .filter(([e, box]) => !box.width || box.left < 0 || box.right > innerWidth + 1)
+  .map(([e]) => e.tagName + ": " + e.textContent.trim().slice(0, 60)))"""
+LABELS = """[...document.querySelector("#answers").closest("section").querySelector("tbody tr").cells]
+  .map(e => getComputedStyle(e, "::before").content.replaceAll('" "', ""))"""
+
+
+def test_the_first_answer_is_seen_on_a_phone(made, chromium):
+    """All of the overview and every cell of the first table, each under the name of its column; the keyboard still sorts."""
+    chromium.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)
+    chromium.open(made / "report.html")
+    assert chromium.value("innerWidth") == 390
+    assert chromium.value("document.querySelectorAll('.panels > svg').length") == 2  # a table each
+    first = "[aria-labelledby=answers]"
+    assert chromium.value(f"{BEYOND}('{first} .panels, {first} .panels > *, {first} .panels > svg text')") == []
+    assert chromium.value(f"{BEYOND}('{first} th, {first} td:not(:empty)')") == []
+    assert chromium.value(LABELS)[:3] == ["none", '"on: "', '"over its best part: "']
+    tabbed(chromium, lambda f: f["table"] == 0 and f["column"] == 1)
+    chromium.press("Enter")
+    assert chromium.value(FOCUSED)["sort"] == "descending"
+
+
+def test_panels_stand_beside_each_other_where_there_is_room(tmp_path, chromium):
+    """Two encoders in four tables: on a screen panels in rows of several, on a phone one below the other."""
+    tables = {name: {"A": {}, "B": {}} for name in ("one", "two", "three", "four")}
+    target = {"name": "y", "unit": "", "kind": "regression", "spread": 1.0}
+    for table in tables:
+        for row in "AB":
+            rows = [{"id": i, "group": i, "target": "y", "predicted": 1.0, "measured": 0.0} for i in "ab"]
+            run(tmp_path / table / row / "0", "Property", {"val/score": -1.0, "test/score": -1.0}, rows, targets=[target])
+    page = write(sweep(tmp_path, tables))
+    lefts = "new Set([...document.querySelectorAll('.panels > svg')].map(e => Math.round(e.getBoundingClientRect().left))).size"
+    for width, columns in ((390, 1), (1280, 3)):
+        chromium.call("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=width < 600)
+        chromium.open(page)
+        assert chromium.value("document.querySelectorAll('.panels > svg').length") == 4
+        assert chromium.value(lefts) == columns
+        assert chromium.value(f"{BEYOND}('.panels > *, [aria-labelledby=answers] th, [aria-labelledby=answers] td')") == []

@@ -14,18 +14,13 @@ LONG = "QFormer(" + "UniMol with everything, " * 6 + ")"
 FOUND = Interval(0.5, 0.4, 0.6)
 
 
-def lift():
-    return Lift(LONG, LONG, "part", "score", FOUND, None, None)
-
-
 @pytest.mark.parametrize(
     ("draw", "times"),
     [
         (lambda: figures.intervals([(Row(LONG), FOUND)], "score"), 1),
-        (lambda: figures.lift_against_cost([figures.Panel("t", "score", [(lift(), 3.0)])] * 3), 1),
-        (lambda: figures.pools([(Row(LONG), {"3d": (FOUND, 0.5), "chi": (FOUND, 0.5)})], ["3d", "chi"]), 1),
+        (lambda: figures.pools([LONG], {kind: {LONG: (FOUND, 0.5, False)} for kind in ("3d", "chi")}), 1),
     ],
-    ids=["intervals", "lift", "pools"],
+    ids=["intervals", "pools"],
 )
 def test_a_long_label_is_whole_and_without_a_warning(draw, times):
     with warnings.catch_warnings():
@@ -37,3 +32,19 @@ def test_a_long_label_is_whole_and_without_a_warning(draw, times):
     # The page is wider than the axes, so that the label stands beside them and is not cut.
     width = float(svg.split('viewBox="0 0 ')[1].split()[0])
     assert width > 7.2 * 72 + 150
+
+
+def test_panels_are_drawings_of_their_own_and_name_rows_once():
+    """As text below them, so that a long name wraps, whatever it holds."""
+    name = "<b>" + LONG
+    lifts = [Lift(label, "GIN", "part", "score", FOUND, None, None) for label in (name, "B")]
+    panel = figures.Panel("t", "score", [(lift, 3.0) for lift in lifts])
+    markup = figures.lift_against_cost([panel] * 3)
+    assert markup.count('<svg role="img"') == 3
+    widths = [float(x) for x in re.findall(r'viewBox="0 0 (\S+)', markup)]
+    assert max(widths) < 358 * 72 / 96  # of a phone, 390 px less what stands beside
+    assert markup.count(LONG) == 1
+    assert "&lt;b>" not in markup
+    assert f"&lt;b&gt;{LONG}</li>" in markup
+    colours = [figures.style(i)[0] for i in range(2)]
+    assert re.findall(r'<path fill="(#\w+)"', markup) == colours

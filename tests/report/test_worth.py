@@ -44,6 +44,15 @@ def test_nothing_of_a_single_row(tmp_path):
     assert not found.figure
 
 
+def test_without_predictions_there_are_rows_and_no_figure(tmp_path):
+    made = folder(tmp_path, {"GIN": ((0.25, 0.75), 2.0), "UniMol": ((1.0, 1.0), 40.0)})
+    for path in made.rglob("predictions.parquet"):
+        path.unlink()
+    found = worth(load(made), {})
+    assert [row[2] for row in found.rows] == ["-0.500", "-1.000"]
+    assert not found.figure
+
+
 def test_nothing_of_a_setting_that_varies(tmp_path):
     """Its own figure says more."""
     names = ["GIN width=16", "GIN width=32"]
