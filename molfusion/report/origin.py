@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
 from molfusion.provenance import source_digest
 from molfusion.report.grid import Grid
@@ -25,17 +24,40 @@ def missing(sweep: Sweep) -> Grid:
     return Grid("Not run, and why", ["table", "row", "seed", "status", "reason"], rows, note)
 
 
-def origin(sweep: Sweep) -> dict[str, Any]:
-    """Versions, machine, data and their licences, and rows that other code made."""
-    records = [r.record for t in sweep.tables for row in t.rows for r in row.results if "data" in r.record]
+def origin(sweep: Sweep) -> list[Grid]:
+    """Rows that other code made, machine and versions; and the data with their licences."""
+    return [_machine(sweep), _data(sweep)]
+
+
+def _machine(sweep: Sweep) -> Grid:
+    """A line a fact, with all that the runs say of it: they may have run on several machines."""
     now = source_digest()
-    stale = sorted({
-        f"{t.name}/{row.label}" for t in sweep.tables for row in t.rows for r in row.results
-        if r.record.get("provenance", {}).get("source_digest", now) != now
-    })  # fmt: skip
-    cards = {(r["data"]["card"], r["data"]["card_digest"]): r["data"] for r in records}
-    made = records[0]["provenance"] if records else {}
-    return {"made": made, "cards": [cards[key] for key in sorted(cards)], "stale": stale}
+    found: dict[str, dict[str, None]] = {}
+    stale = set()
+    for table in sweep.tables:
+        for row in table.rows:
+            for made in (r.record["provenance"] for r in row.results if r.record.get("provenance")):
+                if made["source_digest"] != now:
+                    stale.add(f"{table.name}/{row.label}")
+                told = {name: made[name] for name in ("processor", "cores", "device", "python", "molfusion")}
+                for name, value in (told | {"source": made["source_digest"]} | made["versions"]).items():
+                    found.setdefault(name, {})[str(value)] = None
+    rows = [[name, "; ".join(values)] for name, values in found.items()]
+    if stale:
+        rows.insert(0, ["made by other code than is installed now: run again to refresh", ", ".join(sorted(stale))])
+    return Grid("Machine and versions", ["", "in the runs"], rows, emphasis=[bool(stale), *[False] * len(found)])
+
+
+def _data(sweep: Sweep) -> Grid:
+    """A line a card, as it was when its records were read."""
+    records = (r.record["data"] for t in sweep.tables for row in t.rows for r in row.results if "data" in r.record)
+    cards = {(card["card"], card["card_digest"]): card for card in records}
+    rows = [
+        [name, digest[:12], card["title"], ", ".join(f"{split} {count}" for split, count in card["records"].items()),
+         str(card["dropped"]), card["licence"], card["cite"]]
+        for (name, digest), card in sorted(cards.items(), key=lambda c: c[0])
+    ]  # fmt: skip
+    return Grid("Data", ["card", "digest", "title", "records", "left out", "licence", "cite"], rows)
 
 
 def commands(sweep: Sweep) -> Grid:

@@ -1,105 +1,39 @@
-"""The report: what to show, in which order; the same numbers as page, Markdown and CSV."""
+"""The report as files: one page, and the same tables as Markdown and CSV."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
 from molfusion.paths import atomic
-from molfusion.report import figures
-from molfusion.report.ablation import ablations, by_row
-from molfusion.report.answers import answers
-from molfusion.report.axes import Points, points
-from molfusion.report.curves import curves
-from molfusion.report.gallery import gallery
-from molfusion.report.grid import Grid, as_csv, as_markdown, plain
-from molfusion.report.grounded import grounded
-from molfusion.report.latent import latent
-from molfusion.report.lifts import lifts
-from molfusion.report.origin import commands, missing, origin
-from molfusion.report.paired import which_differ
-from molfusion.report.pools import kinds, pools
-from molfusion.report.published import beside
-from molfusion.report.ratings import rated
-from molfusion.report.reliance import is_used
-from molfusion.report.results import Sweep, Table, load
-from molfusion.report.scores import kind, named
-from molfusion.report.tables import cost, lift, results
-from molfusion.report.worth import worth
+from molfusion.report.content import Content, content
+from molfusion.report.grid import as_csv
+from molfusion.report.markdown import as_text
 from molfusion.sweep.plan import slug
-
-Sections = Sequence[tuple[Table, list[Grid]]]
 
 
 def write(folder: Path) -> Path:
     """report.html, report.md and tables/*.csv from a sweep's folder; the page's path."""
-    sweep, where = load(folder), points(folder)
-    answer = answers(sweep)
-    first = answer if answer.rows else worth(sweep, where)
-    sections = [(table, _parts(table, where)) for table in sweep.tables]
-    environment = Environment(loader=PackageLoader("molfusion.report", "."), autoescape=True, trim_blocks=True)
-    environment.filters |= {"slug": slug, "code": _code, "ranged": _ranged}
-    page = environment.get_template("page.html.j2").render(
-        sweep=sweep, sections=sections, first=first, overview=_overview(sweep), missing=missing(sweep),
-        origin=origin(sweep), commands=commands(sweep),
-    )  # fmt: skip
+    shown = content(folder)
     with atomic(folder / "report.html") as path:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(_page(shown), encoding="utf-8")
     with atomic(folder / "report.md") as path:
-        path.write_text(_markdown(sweep, first, sections), encoding="utf-8")
-    for table, grids in sections:
-        for grid in grids:
-            if grid.rows:
-                as_csv(grid, folder / "tables" / f"{slug(table.name)}-{_file(grid.title)}.csv")
+        path.write_text(as_text(shown), encoding="utf-8")
+    files = {_file(grid.title): grid for grid in (shown.first, shown.missing, *shown.origin, shown.commands)}
+    files |= {f"{slug(table.name)}-{_file(grid.title)}": grid for table, grids in shown.sections for grid in grids}
+    for name, grid in files.items():
+        if grid.rows:
+            as_csv(grid, folder / "tables" / f"{name}.csv")
     return folder / "report.html"
 
 
-def _parts(table: Table, where: Points) -> list[Grid]:
-    """One table's part of the page, from the answer to the details."""
-    made = [results(table)]
-    if kind(table) == "retrieval":
-        made += [pools(table), kinds(table)]
-    made += [lift(table), which_differ(table), is_used(table), grounded(table)]
-    label = named("score", table)
-    # Without axes the rows are what varies: the figure of the results, where its metrics have intervals to draw.
-    made += ablations(table, where, label) or ([] if made[0].figure else by_row(table, label))
-    # Examples: what models gave, and what people said of it.
-    made += [gallery(table), rated(table), latent(table)]
-    made += [curves(table), beside(table), cost(table)]
-    return [grid for grid in made if grid.rows or grid.figure or grid.body]
-
-
-def _overview(sweep: Sweep) -> Markup:
-    """One picture: lift against cost, a panel for each table that has fusions."""
-    panels = []
-    for table in sweep.tables:
-        found = []
-        for made in lifts(table, "score"):
-            times = [r.cost("train_seconds") if (r := table.row(label)) else None for label in (made.row, made.against)]
-            if times[0] and times[1]:
-                found.append((made, times[0] / times[1]))
-        if found:
-            panels.append(figures.Panel(table.name, named("score", table), found))
-    return Markup(figures.lift_against_cost(panels)) if panels else Markup()
-
-
-def _markdown(sweep: Sweep, first: Grid, sections: Sections) -> str:
-    command = sweep.command.replace("`", "'")
-    lines = [f"# {plain(sweep.title)}", "", plain(sweep.about), "", f"`{' '.join(command.split())}`", ""]
-    if first.rows:
-        lines += [f"## {first.title}", "", as_markdown(first), "", first.note, ""]
-    for table, grids in sections:
-        lines += [f"## {plain(table.name)}", "", plain(table.about), ""]
-        for grid in grids:
-            if grid.rows:
-                lines += [f"### {grid.title}", "", as_markdown(grid), "", grid.note, ""]
-    if (lost := missing(sweep)).rows:
-        lines += [f"## {lost.title}", "", as_markdown(lost), ""]
-    return "\n".join(lines)
+def _page(shown: Content) -> str:
+    environment = Environment(loader=PackageLoader("molfusion.report", "."), autoescape=True, trim_blocks=True)
+    environment.filters |= {"slug": slug, "code": _code, "ranged": _ranged}
+    return environment.get_template("page.html.j2").render(vars(shown))
 
 
 def _code(text: str) -> Markup:
@@ -114,4 +48,4 @@ def _ranged(cell: str) -> str:
 
 
 def _file(title: str) -> str:
-    return slug(title.lower().replace(" ", "-"))
+    return slug(re.sub(r"[ ,?]+", "-", title.lower()).strip("-"))
