@@ -27,6 +27,7 @@ from molfusion.report.published import beside
 from molfusion.report.ratings import rated
 from molfusion.report.reliance import is_used
 from molfusion.report.results import Sweep, Table, load
+from molfusion.report.same_texts import on_same_texts
 from molfusion.report.scores import kind, named
 from molfusion.report.tables import cost, lift, results
 from molfusion.report.worth import worth
@@ -38,6 +39,7 @@ Sections = Sequence[tuple[Table, list[Grid]]]
 def write(folder: Path) -> Path:
     """report.html, report.md and tables/*.csv from a sweep's folder; the page's path."""
     sweep, where = load(folder), points(folder)
+    sweep.tables = [on_same_texts(table) for table in sweep.tables]
     answer = answers(sweep)
     first = answer if answer.rows else worth(sweep, where)
     sections = [(table, _parts(table, where)) for table in sweep.tables]
@@ -77,11 +79,7 @@ def _overview(sweep: Sweep) -> Markup:
     """One picture: lift against cost, a panel for each table that has fusions."""
     panels = []
     for table in sweep.tables:
-        found = []
-        for made in lifts(table, "score"):
-            times = [r.cost("train_seconds") if (r := table.row(label)) else None for label in (made.row, made.against)]
-            if times[0] and times[1]:
-                found.append((made, times[0] / times[1]))
+        found = [(made, made.seconds.mean) for made in lifts(table, "score") if made.seconds]
         if found:
             panels.append(figures.Panel(table.name, named("score", table), found))
     return Markup(figures.lift_against_cost(panels)) if panels else Markup()
@@ -108,9 +106,9 @@ def _code(text: str) -> Markup:
 
 
 def _ranged(cell: str) -> str:
-    """A number with its interval, which may stand below it: a table of such is half as wide."""
+    """A number with its interval, which may stand below it: a table of such is half as wide. No line ends in a ×."""
     found = re.fullmatch(r"([-+×]? ?[\d.]+(?: ± [\d.]+)?) (\[[-+\d.]+, [-+\d.]+\])", cell)
-    return Markup('{} <span class="range">{}</span>').format(*found.groups()) if found else cell
+    return Markup('{} <span class="range">{}</span>').format(*found.groups()) if found else cell.replace("× ", "×\u00a0")
 
 
 def _file(title: str) -> str:
