@@ -25,7 +25,7 @@ def by_molecule(result: Result, metric: str, targets: list[dict[str, Any]]) -> d
         elif "measured" in p:
             result.means[metric] = _property(p, metric, targets)
         elif "nll" in p:  # of other metrics a molecule can have several answers, or none
-            result.means[metric] = _likelihood(p) if _is_likelihood(result, metric) else {}
+            result.means[metric] = {}
         else:
             result.means[metric] = _column(p, metric)
     return result.means[metric]
@@ -53,17 +53,6 @@ def _retrieval(p: dict[str, NDArray[Any]], metric: str) -> dict[str, tuple[str, 
 def _column(p: dict[str, NDArray[Any]], metric: str) -> dict[str, tuple[str, float]]:
     """Rows that say themselves what they add: a column a metric."""
     return _mean_by_id(p["id"], p["group"], p[metric]) if metric in p else {}
-
-
-def _is_likelihood(result: Result, metric: str) -> bool:
-    """Whether a captioning's `score` is minus its loss, and not a metric of its texts."""
-    loss, score = (result.metrics.get(f"test/{name}") for name in ("loss", "score"))
-    return metric == "score" and loss is not None and score == -loss
-
-
-def _likelihood(p: dict[str, NDArray[Any]]) -> dict[str, tuple[str, float]]:
-    """Minus the loss of each text in units of the mean text's length: their mean is minus the loss of a token."""
-    return _mean_by_id(p["id"], p["group"], -p["nll"] / p["tokens"].mean())
 
 
 def _property(

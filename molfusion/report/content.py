@@ -25,6 +25,7 @@ from molfusion.report.published import beside
 from molfusion.report.ratings import rated
 from molfusion.report.reliance import is_used
 from molfusion.report.results import Sweep, Table, load
+from molfusion.report.same_texts import on_same_texts
 from molfusion.report.scores import kind, named
 from molfusion.report.tables import cost, lift, results
 from molfusion.report.worth import worth
@@ -46,6 +47,7 @@ class Content:
 def content(folder: Path) -> Content:
     """Of a sweep's folder."""
     sweep, where = load(folder), points(folder)
+    sweep.tables = [on_same_texts(table) for table in sweep.tables]
     answer = answers(sweep)
     return Content(
         sweep=sweep,
@@ -77,11 +79,7 @@ def _overview(sweep: Sweep) -> Markup:
     """One picture: lift against cost, a panel for each table that has fusions."""
     panels = []
     for table in sweep.tables:
-        found = []
-        for made in lifts(table, "score"):
-            times = [r.cost("train_seconds") if (r := table.row(label)) else None for label in (made.row, made.against)]
-            if times[0] and times[1]:
-                found.append((made, times[0] / times[1]))
+        found = [(made, made.seconds.mean) for made in lifts(table, "score") if made.seconds]
         if found:
             panels.append(figures.Panel(table.name, named("score", table), found))
     return Markup(figures.lift_against_cost(panels)) if panels else Markup()

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from molfusion.report.difference import difference, paired
-from molfusion.report.results import Row, Table
+from molfusion.report.paired import corrected, verdict
+from molfusion.report.results import Result, Row, Table
+from molfusion.report.scores import sign
 from molfusion.report.statistics import Interval
+
+_CORRECTED = {"score", "loss"}  # which are one; of others a few generated texts could never say anything against 20 pairs
+_OF_TEXTS = ("facts/recall", "ROUGE-L")  # what baselines of texts have, who have no loss
+
+
+@dataclass(frozen=True)
+class Times:
+    """How many times that of the other, over seeds: of the means, the least and the most."""
+
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -22,6 +37,13 @@ class Lift:
     interval: Interval
     parameters: float | None  # parameters of the fusion over those of the other
     steps: float | None  # training steps likewise, earlier stages included
+    seconds: Times | None = None  # of training likewise
+    p: float = 0.0  # two-sided, corrected for all pairs of the table; of other metrics than `score` the interval decides
+
+    @property
+    def verdict(self) -> str:
+        """On `score` as in "Which rows differ": the interval and the corrected test must both say so."""
+        return verdict(self.interval, self.p)
 
     @property
     def as_long(self) -> bool:
@@ -60,14 +82,26 @@ def over_control(table: Table, row: Row, metric: str = "score") -> Lift | str:
 
 
 def over_baseline(table: Table, row: Row, metric: str = "score") -> Lift | str:
-    """Over the baseline that is best on validation, or why that cannot be told."""
+    """Over the baseline that is best on validation, or why that cannot be told.
+
+    By the metric, or else by the first of the table's headline that the row and a baseline have: those of texts have no loss.
+    """
     baselines = [r for r in table.rows if r.baseline]
     if not row.results or not baselines:
         return "no baseline in this table" if row.results else unrun(row)
-    known = [r for r in baselines if np.isfinite(_on_validation(r))]
-    if not known:
-        return "no baseline has a score on validation"
-    return _lift(table, row, max(known, key=_on_validation), "baseline", metric)
+    why = ""
+    for asked in dict.fromkeys([metric, *table.headline, *_OF_TEXTS]):
+        best = max(baselines, key=lambda r: _on_validation(r, asked))
+        if np.isfinite(_on_validation(best, asked)):
+            if isinstance(found := _lift(table, row, best, "baseline", asked), Lift):
+                return found
+            why = why or found
+    return why or "no baseline has a score on validation"
+
+
+def times(value: float | None) -> str:
+    """A ratio; nothing where it is not known."""
+    return "" if value is None else f"× {value:.2f}"
 
 
 def unrun(row: Row) -> str:
@@ -76,17 +110,27 @@ def unrun(row: Row) -> str:
     return f"it did not run: {reason}" if reason else "it did not run"
 
 
-def _on_validation(row: Row) -> float:
-    return float(np.mean(row.values("score", "val") or [-np.inf]))
+def _on_validation(row: Row, metric: str = "score") -> float:
+    values = row.values(metric, "val")
+    return sign(metric) * float(np.mean(values)) if values else -np.inf
 
 
 def _lift(table: Table, row: Row, other: Row, role: str, metric: str) -> Lift | str:
-    found = difference(paired(row, other), metric, table.targets)
+    pairs = paired(row, other)
+    found = difference(pairs, metric, table.targets)
     if found is None or (interval := found.interval) is None:
         return f"no test predictions of {other.label} to pair with"
     parameters, steps = (_ratio(row.cost(name), other.cost(name)) for name in ("parameters", "total_steps"))
-    return Lift(row.label, other.label, role, metric, interval, parameters, steps)
+    p = corrected(table, metric, row.label, other.label) if metric in _CORRECTED else 0.0
+    return Lift(row.label, other.label, role, metric, interval, parameters, steps, _seconds(pairs), p)
 
 
 def _ratio(a: float | None, b: float | None) -> float | None:
     return a / b if a and b else None
+
+
+def _seconds(pairs: Sequence[tuple[Result, Result]]) -> Times | None:
+    both = [tuple(r.cost("total_train_seconds") for r in pair) for pair in pairs]
+    known = [(a, b) for a, b in both if a and b]
+    each = [a / b for a, b in known]
+    return Times(sum(a for a, _ in known) / sum(b for _, b in known), min(each), max(each)) if known else None

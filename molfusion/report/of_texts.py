@@ -26,10 +26,9 @@ def of_texts(result: Result, metric: str) -> Corpus | None:
     family, _, name = metric.rpartition("/")
     if metric == "score":
         chosen = _chosen(result)
-        return of_texts(result, chosen) if chosen else None
+        return _loss(p, -1) if chosen == "loss" else of_texts(result, chosen) if chosen else None
     if metric == "loss":
-        counted = np.stack([p["nll"].astype(float), p["tokens"].astype(float)], axis=1)
-        return gathered(p["id"], p["group"], counted, ratio) if np.isfinite(counted).all() else None
+        return _loss(p)
     said = np.array([t is not None for t in p["text"]])
     if name in {"MAE", "valid", "penalised_MAE"} and family:
         return _numbers(_rows(p, said & np.array([property_of(t) == family for t in p["target"]])), family, name)
@@ -51,8 +50,15 @@ def _chosen(result: Result) -> str | None:
     """The metric that a run's `select` named: the one that is its `score` in every split. A loss is its negative."""
     splits = [s for s in ("val", "test") if f"{s}/score" in result.metrics]
     names = sorted(m.removeprefix("test/") for m in result.metrics if m.startswith("test/") and m != "test/score")
-    same = [n for n in names if all(result.metrics.get(f"{s}/{n}") == result.metrics[f"{s}/score"] for s in splits)]
+    signs = {n: -1 if n == "loss" else 1 for n in names}
+    same = [n for n in names if all(result.metrics.get(f"{s}/{n}") == signs[n] * result.metrics[f"{s}/score"] for s in splits)]
     return next(iter(same), None) if splits else None
+
+
+def _loss(p: dict[str, NDArray[Any]], sign: int = 1) -> Corpus | None:
+    """Of a token of all texts; with -1, the score of runs that were chosen by it."""
+    counted = np.stack([sign * p["nll"].astype(float), p["tokens"].astype(float)], axis=1)
+    return gathered(p["id"], p["group"], counted, ratio) if np.isfinite(counted).all() else None
 
 
 def _rows(p: dict[str, NDArray[Any]], chosen: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:

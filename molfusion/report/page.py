@@ -42,9 +42,9 @@ def _code(text: str) -> Markup:
 
 
 def _ranged(cell: str) -> str:
-    """A number with its interval, which may stand below it: a table of such is half as wide."""
+    """A number with its interval, which may stand below it: a table of such is half as wide. No line ends in a ×."""
     found = re.fullmatch(r"([-+×]? ?[\d.]+(?: ± [\d.]+)?) (\[[-+\d.]+, [-+\d.]+\])", cell)
-    return Markup('{} <span class="range">{}</span>').format(*found.groups()) if found else cell
+    return Markup('{} <span class="range">{}</span>').format(*found.groups()) if found else cell.replace("× ", "×\u00a0")
 
 
 def _file(title: str) -> str:

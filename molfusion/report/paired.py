@@ -14,11 +14,17 @@ from molfusion.report.difference import difference, paired
 from molfusion.report.grid import Grid
 from molfusion.report.resampling import Matrix
 from molfusion.report.results import Row, Table
+from molfusion.report.scores import no_likelihoods
 from molfusion.report.statistics import Interval
 
 LEVEL = 0.05
 _RESAMPLES = 9_999
 _ENUMERATED = 12  # groups; 4,096 patterns of signs
+
+
+def verdict(found: Interval, p: float) -> str:
+    """Of a difference and its corrected p."""
+    return found.verdict if p < LEVEL else "not distinguishable"
 
 
 @dataclass(frozen=True)
@@ -33,18 +39,30 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """A difference counts only if both say so: the test over molecules, and the interval that knows of seeds too."""
-        return self.interval.verdict if self.p < LEVEL else "not distinguishable"
+        return verdict(self.interval, self.p)
 
 
 def comparisons(table: Table, metric: str = "score") -> list[Comparison]:
     """All pairs of rows that share molecules, in the table's order; none for a metric that rows of predictions do not hold."""
+    if metric not in table.compared:
+        table.compared[metric] = _compared(table, metric)
+    return table.compared[metric]
+
+
+def corrected(table: Table, metric: str, label: str, other: str) -> float:
+    """p of two rows among all pairs of their table; 1 where they are no pair."""
+    pairs = {frozenset((c.row, c.other)): c.p for c in comparisons(table, metric)}
+    return pairs.get(frozenset((label, other)), 1.0)
+
+
+def _compared(table: Table, metric: str) -> list[Comparison]:
     found: list[tuple[Row, Row, Interval, float]] = []
     for row, other in combinations([r for r in table.rows if r.results], 2):
         apart = difference(paired(row, other), metric, table.targets)
         if apart is not None and (interval := apart.interval) is not None:
             found.append((row, other, interval, sign_flip(*apart.added)))
-    corrected = holm([p for *_, p in found])
-    return [Comparison(a.label, b.label, i, p) for (a, b, i, _), p in zip(found, corrected, strict=True)]
+    ps = holm([p for *_, p in found])
+    return [Comparison(a.label, b.label, i, p) for (a, b, i, _), p in zip(found, ps, strict=True)]
 
 
 def sign_flip(values: Matrix, groups: NDArray[np.int64], seed: int = 0) -> float:
@@ -88,14 +106,22 @@ def which_differ(table: Table, metric: str = "score") -> Grid:
         said = pair.verdict
         verdicts[pair.row][said].append(pair.other)
         verdicts[pair.other][_MIRRORED[said]].append(pair.row)
-    rows = [[label, *("; ".join(said[v]) or "–" for v in _VERDICTS)] for label, said in verdicts.items()]
+    asked = [r for r in table.rows if r.results and any(verdicts[r.label].values())]
+    rows = [[r.label, *("; ".join(verdicts[r.label][v]) or "–" for v in _VERDICTS)] for r in asked]
     note = (
         f"By `{metric}`: {len(found)} pair{'s' * (len(found) > 1)}, the same molecules and seeds. A pair differs where a"
         f" sign-flip test over molecules (whole groups; Holm-corrected for {len(found)}, level {LEVEL}) and the 95 % interval"
-        " over molecules and seeds both say so."
+        f" over molecules and seeds both say so.{_left_out(table, metric, asked)}"
     )
-    emphasis = [bool(r.parts) for r in table.rows if r.results]
-    return Grid("Which rows differ", ["", *(_HEADS[v] for v in _VERDICTS)], rows if found else [], note, emphasis=emphasis)
+    return Grid("Which rows differ", ["", *(_HEADS[v] for v in _VERDICTS)], rows, note, emphasis=[bool(r.parts) for r in asked])
+
+
+def _left_out(table: Table, metric: str, asked: Sequence[Row]) -> str:
+    """Rows that no pair has, and why."""
+    kept = {r.label for r in asked}
+    names = [r.label for r in table.rows if r.results and r.label not in kept]
+    why = f" {why}" if (why := no_likelihoods(table)) else ""
+    return f" Left out, as there is no `{metric}` of theirs to compare: {'; '.join(names)}.{why}" if names else ""
 
 
 _HEADS = {"better": "better than", "not distinguishable": "not distinguishable from", "worse": "worse than"}

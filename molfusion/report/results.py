@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+_SUMMED = ("steps", "train_seconds")  # of the costs: what earlier stages add to
+
 
 @dataclass
 class Result:
@@ -24,9 +26,14 @@ class Result:
     seed: int | None
     metrics: dict[str, float]
     record: dict[str, Any]  # all of metrics.json
+    totals: dict[str, float] = field(default_factory=dict, repr=False)  # of `cost`, with those of earlier stages
     means: dict[str, dict[str, tuple[str, float]]] = field(default_factory=dict, repr=False)  # by metric, once asked for
     corpora: dict[str, Any] = field(default_factory=dict, repr=False)  # likewise, for metrics that are no means
     parts: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)  # what several of these are made of
+
+    def cost(self, name: str) -> float | None:
+        """One number of `cost` or of the totals; None of a baseline, which has no costs."""
+        return {**(self.record.get("cost") or {}), **self.totals}.get(name)
 
     @cached_property
     def predictions(self) -> dict[str, NDArray[Any]]:
@@ -77,8 +84,8 @@ class Row:
         return [r.metrics[f"{split}/{metric}"] for r in self.results if f"{split}/{metric}" in r.metrics]
 
     def cost(self, name: str) -> float | None:
-        """Mean over seeds of one number of `cost`."""
-        values = [r.record["cost"][name] for r in self.results if r.record.get("cost")]
+        """Mean over seeds of one number of `cost`, or of `total_steps` and `total_train_seconds`: earlier stages included."""
+        values = [v for r in self.results if (v := r.cost(name)) is not None]
         return float(np.mean(values)) if values else None
 
 
@@ -90,6 +97,7 @@ class Table:
     about: str
     headline: list[str]
     rows: list[Row]
+    compared: dict[str, list[Any]] = field(default_factory=dict, repr=False)  # all pairs of rows by metric, once asked for
 
     @property
     def task(self) -> str:
@@ -132,7 +140,7 @@ def load(folder: Path) -> Sweep:
     """Read a sweep's folder (`plan.json`, the runs it names, their baselines)."""
     plan = json.loads((folder / "plan.json").read_text())
     tables = []
-    steps = _total_steps(folder, plan["cells"])
+    totals = _totals(folder, plan["cells"])
     for spec in plan["tables"]:
         rows: dict[str, Row] = {}
         for name in spec["baselines"]:
@@ -147,7 +155,7 @@ def load(folder: Path) -> Sweep:
             row = rows.setdefault(cell["row"], Row(cell["row"], parts=cell["parts"], control=cell["control"]))
             result = _result(folder / cell["folder"], cell["seed"])
             if result:
-                result.record["cost"]["total_steps"] = steps[cell["key"]]
+                result.totals = totals[cell["key"]]
                 row.results.append(result)
             else:
                 row.missing.append((cell["seed"], cell["status"], cell["reason"]))
@@ -156,17 +164,26 @@ def load(folder: Path) -> Sweep:
     return Sweep(folder, tables=tables, **about)
 
 
-def _total_steps(folder: Path, cells: list[dict[str, Any]]) -> dict[str, int]:
-    """Training steps of each cell together with those of the runs it was built on, each counted once."""
-    own: dict[str, int] = {}
+def _totals(folder: Path, cells: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Training steps and seconds of each cell together with those of the runs it was built on, each counted once.
+
+    A number that one of them does not tell has no total.
+    """
+    own: dict[str, dict[str, float | None]] = {}
     lineage: dict[str, set[str]] = {}
     for cell in cells:  # what is needed comes first
         key = cell["key"]
         path = folder / cell["folder"] / "metrics.json"
         # A run that was only asked cost what the one it asked did, which is among those it was built on.
-        own[key] = json.loads(path.read_text())["cost"]["steps"] if path.is_file() and cell.get("trained", True) else 0
+        trained = path.is_file() and cell.get("trained", True)
+        cost = json.loads(path.read_text())["cost"] if trained else dict.fromkeys(_SUMMED, 0)
+        own[key] = {name: cost.get(name) for name in _SUMMED}
         lineage[key] = {key}.union(*(lineage.get(needed, set()) for needed in cell["needs"]))
-    return {key: sum(own[k] for k in keys) for key, keys in lineage.items()}
+    found = {}
+    for key, keys in lineage.items():
+        parts = {name: [own[k][name] for k in sorted(keys)] for name in _SUMMED}
+        found[key] = {f"total_{name}": sum(v for v in values if v) for name, values in parts.items() if None not in values}
+    return found
 
 
 def _columns(table: pa.Table) -> dict[str, NDArray[Any]]:

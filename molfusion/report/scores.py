@@ -47,6 +47,13 @@ def named(metric: str, table: Table) -> str:
     return _NAMES[kind(table)] if metric == "score" else metric
 
 
+def no_likelihoods(table: Table) -> str:
+    """Of a table whose trained rows have a loss of the right texts: why its baselines have none."""
+    missing = {"likelihood": "no `loss` and no `score`", "texts": "no `loss`"}.get(kind(table), "")
+    lacking = any(row.baseline and row.results and not row.values("loss") for row in table.rows)
+    return f"A baseline says no likelihoods, so it has {missing}." if lacking and missing else ""
+
+
 def meaning(table: Table) -> str:
     """How `score` is computed."""
     found = kind(table)

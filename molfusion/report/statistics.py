@@ -16,6 +16,9 @@ from molfusion.report.resampling import Matrix, shares, weights
 from molfusion.report.results import Row
 from molfusion.report.scores import sign
 
+_DIGITS = 3
+_MOST = 6
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -29,9 +32,21 @@ class Interval:
         return self.low > value or self.high < value
 
     @property
+    def signed(self) -> str:
+        """Of a difference, to three digits; a bound beside 0 has as many as show on which side it is."""
+        sure = self.excludes(0) and round(self.mean, _DIGITS) != 0
+        low, high = (_signed(x, sure) for x in (self.low, self.high))
+        return f"{self.mean:+.{_DIGITS}f} [{low}, {high}]"
+
+    @property
     def verdict(self) -> str:
         """Of a difference, in words."""
         return "not distinguishable" if not self.excludes(0) else "better" if self.mean > 0 else "worse"
+
+
+def _signed(bound: float, sure: bool) -> str:
+    digits = next((d for d in range(_DIGITS, _MOST) if not sure or round(bound, d) != 0), _MOST)
+    return f"{bound:+.{digits}f}"
 
 
 def interval(row: Row, metric: str, targets: list[dict[str, Any]]) -> Interval | None:

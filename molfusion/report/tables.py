@@ -7,9 +7,10 @@ from markupsafe import Markup
 
 from molfusion.report import figures
 from molfusion.report.grid import Grid
-from molfusion.report.lifts import lifts
+from molfusion.report.lifts import Lift, lifts, times
 from molfusion.report.results import Row, Table
-from molfusion.report.scores import meaning, named, sign
+from molfusion.report.same_texts import counted
+from molfusion.report.scores import meaning, named, no_likelihoods, sign
 from molfusion.report.statistics import interval
 
 _PRECISION = 3
@@ -35,7 +36,16 @@ def results(table: Table) -> Grid:
         f" {meaning(table)}"
         " Checkpoints and settings were chosen on validation."
     )
+    note = " ".join([note, *filter(None, [counted(table), _blank(table, metrics)])])
     return Grid("Results", columns, rows, note, figure, [bool(r.parts) for r in table.rows])
+
+
+def _blank(table: Table, metrics: list[str]) -> str:
+    """Why rows that ran have `n/a`."""
+    lacking = [m for m in metrics if any(r.results and not r.values(m) for r in table.rows)]
+    why = no_likelihoods(table)
+    others = set(lacking) - ({"loss", "score"} if why else set())
+    return " ".join(filter(None, [why, "`n/a` of a row that ran: it gives no such number." if others else ""]))
 
 
 def _over_chance(row: Row, chance: Row, table: Table) -> str:
@@ -54,27 +64,32 @@ def lift(table: Table) -> Grid:
     found = [lift for metric in metrics for lift in lifts(table, metric)]
     rows = [
         [
-            lift.row, lift.metric, f"{lift.against} ({'best part' if lift.role == 'part' else 'matched control'})",
-            f"{lift.interval.mean:+.{_PRECISION}f} [{lift.interval.low:+.{_PRECISION}f}, {lift.interval.high:+.{_PRECISION}f}]",
-            lift.interval.verdict, _times(lift.parameters), _times(lift.steps),
+            lift.row, lift.metric, f"{lift.against} ({_role(lift)})", lift.interval.signed, lift.verdict, times(lift.parameters),
+            times(lift.steps),
         ]
         for lift in found
     ]  # fmt: skip
     note = (
         "Fused minus unfused, paired by seed and molecule; above 0 the fusion is better (errors are counted negative)."
-        " The best part was chosen on validation. 95 % intervals by resampling molecules and seeds."
+        " The best part was chosen on validation; a matched control was trained for as many steps, earlier stages included."
+        " 95 % intervals by resampling molecules and seeds. On `score` and `loss`, better or worse only where a sign-flip test"
+        " that is corrected for the table's pairs says so too (`Which rows differ`); on other metrics by the interval alone."
     )
     columns = ["fusion", "metric", "against", "lift", "verdict", "parameters", "steps"]
     return Grid("Lift", columns, rows, note)
 
 
+def _role(lift: Lift) -> str:
+    return "best part" if lift.role == "part" else "matched control" if lift.as_long else "control"
+
+
 def cost(table: Table) -> Grid:
     names = ["parameters", "encoder_parameters", "trained_parameters", "steps", "total_steps", "molecules_per_second",
-             "train_seconds", "wall_seconds", "peak_memory_mb"]  # fmt: skip
+             "train_seconds", "total_train_seconds", "wall_seconds", "peak_memory_mb"]  # fmt: skip
     asked = [row for row in table.rows if not row.baseline]
     rows = [[row.label, *(number(row.cost(name)) for name in names), _padding(row)] for row in asked]
     columns = ["", "parameters (task)", "of the encoder", "trained", "steps", "with earlier stages", "molecules/s",
-               "training s", "wall s", "peak memory MB", "padding"]  # fmt: skip
+               "training s", "training s with earlier stages", "wall s", "peak memory MB", "padding"]  # fmt: skip
     with_reasons(columns, rows, asked)
     note = "Means over seeds, each run on its own share of the machine named below."
     return Grid("Cost", columns, rows, note)
@@ -99,7 +114,7 @@ def _why_missing(row: Row) -> str:
 def cell(row: Row, metric: str) -> str:
     values = row.values(metric)
     if not values:
-        return "n/a" if row.missing else ""
+        return "n/a"
     text = f"{np.mean(values):.{_PRECISION}f}"
     return text if row.baseline or len(values) < 2 else f"{text} ± {np.std(values, ddof=1):.{_PRECISION}f}"
 
@@ -119,10 +134,6 @@ def number(value: float | None) -> str:
 def _padding(row: Row) -> str:
     shares = [r.record["cost"]["padding"] for r in row.results if r.record.get("cost")]
     return ", ".join(f"{view.removesuffix('View').lower()} {share:.0%}" for view, share in (shares[0] if shares else {}).items())
-
-
-def _times(value: float | None) -> str:
-    return "" if value is None else f"× {value:.2f}"
 
 
 def _with_unit(metric: str, units: dict[str, str]) -> str:

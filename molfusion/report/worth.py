@@ -16,7 +16,7 @@ from molfusion.report.tables import number
 
 _COSTS = {
     "encoder_parameters": "parameters", "total_steps": "steps", "molecules_per_second": "molecules/s",
-    "peak_memory_mb": "memory MB", "train_seconds": "training s",
+    "peak_memory_mb": "memory MB", "total_train_seconds": "training s",
 }  # fmt: skip
 
 
@@ -35,15 +35,11 @@ def worth(sweep: Sweep, where: Points) -> Grid:
     ]
     note = (
         "`score` on the test split with its 95 % interval; costs are means over seeds: parameters of the encoder alone, steps"
-        " with those of earlier stages, peak memory. Dotted lines are baselines, which cost seconds. Up and to the left is better"
-        " for less."
+        " and training time with those of earlier stages, peak memory. Dotted lines are baselines, which cost seconds. Up and to"
+        " the left is better for less."
     )
-    panels = [
-        figures.Worth(table.name, named("score", table), points, baselines)
-        for table, rows in asked
-        for points, baselines in [_points(table, rows)]
-        if points
-    ]
+    drawn = [figures.Worth(table.name, named("score", table), *_points(table, rows)) for table, rows in asked]
+    panels = [panel for panel in drawn if panel.points]
     figure = Markup(figures.score_against_cost(panels)) if panels else Markup()
     return Grid("What is each worth, and what does it cost?", ["", "on", "score", *_COSTS.values()], cells, note, figure)
 
@@ -51,7 +47,7 @@ def worth(sweep: Sweep, where: Points) -> Grid:
 def _compared(table: Table) -> list[Row]:
     if kind(table) == "loss":
         return []
-    return [row for row in table.rows if not row.baseline and row.values("score") and row.cost("train_seconds")]
+    return [row for row in table.rows if not row.baseline and row.values("score") and row.cost("total_train_seconds")]
 
 
 def _scored(row: Row, table: Table) -> str:
@@ -65,6 +61,6 @@ def _points(table: Table, rows: Sequence[Row]) -> tuple[list[figures.Point], lis
     points = [
         (row.label, found, seconds)
         for row in rows
-        if (found := interval(row, "score", table.targets)) is not None and (seconds := row.cost("train_seconds"))
+        if (found := interval(row, "score", table.targets)) is not None and (seconds := row.cost("total_train_seconds"))
     ]
     return points, [(row.label, row.values("score")[0]) for row in table.rows if row.baseline and row.values("score")]

@@ -29,7 +29,7 @@ def asked(*rows):
     made = table(Row("P", [result(s, off(0.0)) for s in (0, 1)]), *rows)
     for row in made.rows:
         for r in row.results:
-            r.record["cost"]["train_seconds"] = 1.0
+            r.totals["total_train_seconds"] = 1.0
     return answers(Sweep(Path(), "", "", "", "", [0, 1], [made])).rows[0]
 
 
@@ -56,6 +56,24 @@ def test_the_best_baseline_is_chosen_on_validation():
     assert found.interval.mean == pytest.approx(0.25)
 
 
+def test_baselines_without_a_score_are_met_on_another_metric():
+    """By the first of the headline that both have; of the two baselines the one with the smaller error on validation."""
+    made = table(fusion(0.5), baseline("(mean)", 0.0, -2.0), baseline("(ridge)", 1.0, -1.0))
+    made.headline = ["y/R2", "y/MAE", "score"]
+    for row, error in zip(made.rows[1:], (1.0, 2.0), strict=True):
+        row.results[0].metrics = {"val/y/MAE": error}
+    (told,) = answers(Sweep(Path(), "", "", "", "", [0, 1], [made])).rows
+    assert told[4] == "worse by y/MAE: -0.500 [-0.500, -0.500] (mean)"
+
+
+def test_the_range_of_time_over_seeds():
+    """10 and 30 seconds over 10 and 20."""
+    times = ((10.0, 20.0), (10.0, 30.0))
+    part, fused = (Row(n, [result(s, off(0.0), seconds=x) for s, x in enumerate(t)]) for n, t in zip("PF", times, strict=True))
+    fused.parts = ["P"]
+    assert answers(Sweep(Path(), "", "", "", "", [0, 1], [table(part, fused)])).rows[0][5] == "× 1.3 (1.0–1.5)"
+
+
 def test_why_it_cannot_be_paired():
     assert asked(fusion(0.5))[4] == "n/a: no baseline in this table"
     silent = baseline("(ridge)", 0.1, -1.0)
@@ -74,7 +92,7 @@ def control(found):
 
 def test_parts_trained_as_long_are_the_control():
     """A fusion inside one encoder: its parts are that encoder, trained as long, so the best of them is what controls it."""
-    assert control(asked(fusion(0.5))) == "worse: -0.250 [-0.250, -0.250] (P, trained as long)"
+    assert control(asked(fusion(0.5))) == "worse: -0.250 [-0.250, -0.250] (P; as many steps, × 1.00 parameters)"
     longer = Row("F", [result(s, off(0.5), steps=15) for s in (0, 1)], parts=["P"])
     assert control(asked(longer)) == (
         "n/a: the sweep names no control, and its best part is none: the fusion was trained × 1.50 as long"
@@ -86,7 +104,7 @@ def test_parts_trained_as_long_are_the_control():
 def test_a_control_that_is_named_comes_first():
     fused, named = fusion(0.5), Row("C", [result(s, off(1.0), steps=15) for s in (0, 1)])
     fused.control = "C"
-    assert control(asked(fused, named)) == "better: +0.250 [+0.250, +0.250] (C)"
+    assert control(asked(fused, named)) == "better: +0.250 [+0.250, +0.250] (C; × 0.67 steps, × 1.00 parameters)"
     named.results.clear()
     assert control(asked(fused, named)) == "n/a: its control, C, has no run"
 
@@ -110,6 +128,6 @@ def test_a_time_that_is_not_known():
     made = table(Row("P", [result(0, off(0.0))]), fusion(0.5))
     for row in made.rows:
         for r in row.results:
-            r.record["cost"]["train_seconds"] = 0.0
+            r.totals["total_train_seconds"] = 0.0
     (row,) = answers(Sweep(Path(), "", "", "", "", [0, 1], [made])).rows
     assert row[5] == "n/a: no training time of both is known (P)"

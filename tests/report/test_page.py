@@ -107,7 +107,8 @@ def test_lifts_are_over_part_and_control(made):
         lift = statistics.mean(fused[f"test/{row[1]}"] - part[f"test/{row[1]}"] for fused, part in pairs)
         assert float(row[3].split()[0]) == pytest.approx(lift, abs=6e-4)
         low, high = (float(x) for x in re.findall(r"[+-][\d.]+", row[3])[1:])
-        assert row[4] == ("not distinguishable" if low <= 0 <= high else "better" if low > 0 else "worse")
+        sure = row[1] != "score" and not low <= 0 <= high  # of four molecules the test of all pairs says nothing
+        assert row[4] == ("not distinguishable" if not sure else "better" if low > 0 else "worse")
     assert {r[6] for r in rows} == {"× 2.00", "× 1.00"}  # over its part it trained twice as long, as its control did
 
 

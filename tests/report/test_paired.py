@@ -81,3 +81,11 @@ def test_the_grid_says_it_from_both_sides():
     found = which_differ(table(a, b), "y/MAE")
     assert found.rows == [["A", "B", "–", "–"], ["B", "–", "–", "A"]]
     assert which_differ(table(a), "y/MAE").rows == []
+
+
+def test_rows_that_nothing_is_known_of_are_left_out():
+    """A line of dashes would read as if they differed from nobody."""
+    a, b = rows(0.5)
+    found = which_differ(table(a, b, Row("(silent)", [result(None, {})], baseline=True)), "y/MAE")
+    assert [row[0] for row in found.rows] == ["A", "B"]
+    assert found.note.endswith("Left out, as there is no `y/MAE` of theirs to compare: (silent).")

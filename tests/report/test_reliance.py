@@ -2,8 +2,10 @@
 
 import pytest
 
-from molfusion.report.reliance import said
+from molfusion.report.reliance import is_used, said
+from molfusion.report.results import Row
 from molfusion.report.statistics import Interval
+from tests.report.test_statistics import result, table
 
 
 @pytest.mark.parametrize(
@@ -17,3 +19,27 @@ from molfusion.report.statistics import Interval
 )
 def test_the_verdict(drop, verdict):
     assert said(Interval(*drop)) == verdict
+
+
+def test_the_test_must_say_so_too():
+    assert said(Interval(0.022, 0.018, 0.025), p=0.049) == "used"
+    assert said(Interval(0.022, 0.018, 0.025), p=0.06) == "not used, as far as can be told"
+
+
+def model(molecules):
+    """Which loses 1 on each of them without its image."""
+    found, without = (result(0, dict.fromkeys(molecules, error)) for error in (1.0, 2.0))
+    found.without = {("image", "shuffle"): without}
+    found.metrics["test/score"] = -0.5
+    return found
+
+
+def test_the_rows_of_a_table_are_corrected_together():
+    """Two patterns of signs are as extreme: 2 / 128 of seven molecules, 2 / 64 of six; Holm doubles the smaller."""
+    seven, six = Row("A", [model("abcdefg")]), Row("B", [model("abcdef")])
+    assert [row[-1] for row in is_used(table(six)).rows] == ["used"]
+    five = Row("C", [model("abcde")])
+    assert [row[-1] for row in is_used(table(seven, six)).rows] == ["used", "used"]  # 4 / 128, 2 / 64
+    found = is_used(table(seven, six, five)).rows  # 6 / 128, 4 / 64, 2 / 32
+    assert [row[-1] for row in found] == ["used", *["not used, as far as can be told"] * 2]
+    assert found[0][3:6] == ["-0.500", "-1.000", "+0.500 [+0.500, +0.500]"]

@@ -125,7 +125,7 @@ def test_a_curve_takes_the_later_value_of_a_step_logged_twice(tmp_path):
     assert Result(tmp_path / "nowhere", 0, {}, {}).curve == {}
 
 
-def test_load_counts_earlier_stages_and_keeps_what_is_missing(tmp_path):
+def test_load_counts_earlier_stages_once_and_keeps_what_is_missing(tmp_path):
     def cell(row, seed, needs=(), status="done", reason=""):
         return {
             "key": f"t/{row}/{seed}", "table": "t", "row": row, "seed": seed, "folder": f"t/{row}/{seed}",
@@ -136,14 +136,15 @@ def test_load_counts_earlier_stages_and_keeps_what_is_missing(tmp_path):
         "title": "T", "about": "", "file": "f", "command": "c", "seeds": [0, 1],
         "tables": [{"name": "t", "about": "", "headline": [], "baselines": ["chance", "ridge"]}],
         "cells": [
-            cell("A", 0), cell("A", 1, status="failed", reason="why"), cell("B", 0, ["t/A/0"]), cell("C", 0, ["t/B/0"]),
+            cell("A", 0), cell("A", 1, status="failed", reason="why"), cell("B", 0, ["t/A/0"]), cell("C", 0, ["t/B/0", "t/A/0"]),
         ],
     }  # fmt: skip
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    for row, steps in (("A", 10), ("B", 5), ("C", 1)):
+    for row, steps, seconds in (("A", 10, 4.0), ("B", 5, 2.0), ("C", 1, 1.0)):
         folder = tmp_path / "t" / row / "0"
         folder.mkdir(parents=True)
-        record = {"metrics": {"test/score": 0.5, "val/score": 0.25}, "cost": {"steps": steps, "parameters": 7}}
+        cost = {"steps": steps, "train_seconds": seconds, "parameters": 7}
+        record = {"metrics": {"test/score": 0.5, "val/score": 0.25}, "cost": cost}
         (folder / "metrics.json").write_text(json.dumps(record))
     (tmp_path / "t" / "baseline-ridge").mkdir()
     (tmp_path / "t" / "baseline-ridge" / "error.txt").write_text("ValueError: told\n\nTraceback")
@@ -151,6 +152,8 @@ def test_load_counts_earlier_stages_and_keeps_what_is_missing(tmp_path):
     rows = {row.label: row for row in table.rows}
     assert list(rows) == ["(chance)", "(ridge)", "A", "B", "C"]
     assert [rows[x].cost("total_steps") for x in "ABC"] == [10, 15, 16]
+    assert [rows[x].cost("total_train_seconds") for x in "ABC"] == [4.0, 6.0, 7.0]
+    assert "total_steps" not in rows["A"].results[0].record["cost"]  # what was read stays as it was
     assert rows["A"].cost("parameters") == 7
     assert rows["A"].missing == [(1, "failed", "why")]
     assert rows["A"].values("score") == [0.5]
@@ -173,13 +176,14 @@ def test_rows_that_say_themselves_what_they_add(tmp_path):
     assert by_molecule(made, "Diversity", []) == {}
 
 
-def test_a_caption_adds_its_share_of_the_loss_of_a_token(tmp_path):
-    """Loss: (2 + 6) / (4 + 12) of all tokens; a text of the mean length 8 with 2 nats adds 2 / 8."""
+def test_the_score_of_a_caption_is_its_loss_with_the_sign_turned(tmp_path):
+    """Loss: (2 + 6) / (4 + 12) of all tokens; a resample weighs texts by their tokens, and so does the score."""
     rows = [("a", 2.0, 4), ("b", 6.0, 12)]
     predictions = {"id": ["a", "b"], "group": ["u", "v"], "nll": [r[1] for r in rows], "tokens": [r[2] for r in rows]}
     found = Result(tmp_path, 0, {"test/loss": 0.5, "test/score": -0.5}, {})
     found.predictions = {name: np.array(values) for name, values in predictions.items()}
-    assert by_molecule(found, "score", []) == {"a": ("u", -0.25), "b": ("v", -0.75)}
-    chosen_otherwise = Result(tmp_path, 0, {"test/loss": 0.5, "test/score": 0.9}, {})
-    chosen_otherwise.predictions = found.predictions
-    assert by_molecule(chosen_otherwise, "score", []) == {}
+    loss, score = (by_corpus(found, name, []) for name in ("loss", "score"))
+    assert score.value == -0.5
+    assert score.drawn == pytest.approx(-loss.drawn)
+    assert score.added == pytest.approx(-loss.added)
+    assert by_molecule(found, "score", []) == {}

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from molfusion.report.lifts import lifts
+from molfusion.report.lifts import Times, lifts
 from molfusion.report.results import Result, Row, Table
 from molfusion.report.statistics import Interval, bootstrap, interval
 
@@ -63,6 +63,14 @@ def test_an_interval_excludes_what_lies_outside():
     assert not found.excludes(0.3)
 
 
+def test_a_bound_beside_0_shows_its_side():
+    assert Interval(-0.03, -0.056, -0.0003).signed == "-0.030 [-0.056, -0.0003]"
+    assert Interval(0.001, 0.00004, 0.002).signed == "+0.001 [+0.00004, +0.002]"
+    assert Interval(0.001, 0.0, 0.002).signed == "+0.001 [+0.000, +0.002]"
+    assert Interval(-0.01, -0.022, 0.0003).signed == "-0.010 [-0.022, +0.000]"  # 0 is inside, as it looks
+    assert Interval(3e-5, 1e-5, 5e-5).signed == "+0.000 [+0.000, +0.000]"  # nothing, whatever its sign
+
+
 # -- lifts -------------------------------------------------------------------------------------------
 
 
@@ -72,9 +80,10 @@ class Made(Result):
     predictions = {}  # noqa: RUF012  (in place of the property that reads a file)
 
 
-def result(seed, errors, val=0.0, parameters=100.0, steps=10):
+def result(seed, errors, val=0.0, parameters=100.0, steps=10, seconds=1.0):
     metrics = {"val/score": val}
-    found = Made(Path(), seed, metrics, {"cost": {"parameters": parameters, "total_steps": steps}})
+    totals = {"total_steps": steps, "total_train_seconds": seconds}
+    found = Made(Path(), seed, metrics, {"cost": {"parameters": parameters}}, totals)
     found.predictions = {
         "id": np.array(sorted(errors)),
         "group": np.array(sorted(errors)),
@@ -120,6 +129,24 @@ def test_the_control_stands_beside_the_part():
     fused = Row("F", [result(0, {"a": 2.0})], parts=["P"], control="C")
     found = {x.role: x.interval.mean for x in lifts(table(part, control, fused), "y/MAE")}
     assert found == {"part": pytest.approx(1.0), "control": pytest.approx(-1.0)}
+
+
+def test_a_lift_on_score_must_stand_the_test_of_all_pairs():
+    """Of two molecules no test says anything; other metrics go by their interval."""
+    part, fused = Row("P", [result(0, {"a": 3.0, "b": 2.0})]), Row("F", [result(0, {"a": 2.0, "b": 1.0})], parts=["P"])
+    made = table(part, fused)
+    (on_score,), (on_error,) = lifts(made, "score"), lifts(made, "y/MAE")
+    assert on_score.interval.low > 0
+    assert (on_score.p, on_score.verdict) == (0.5, "not distinguishable")  # of 4 patterns of signs 2 are as extreme
+    assert on_error.verdict == "better"
+
+
+def test_training_time_by_seed():
+    """10 and 30 seconds over 10 and 20: 40 / 30 in all, 1 and 1.5 by seed."""
+    part = Row("P", [result(s, {"a": 1.0}, seconds=t) for s, t in ((0, 10.0), (1, 20.0))])
+    fused = Row("F", [result(s, {"a": 1.0}, seconds=t) for s, t in ((0, 10.0), (1, 30.0), (2, 99.0))], parts=["P"])
+    (lift,) = lifts(table(part, fused), "score")
+    assert lift.seconds == Times(pytest.approx(4 / 3), 1.0, 1.5)
 
 
 def test_pairs_share_seed_and_molecule():

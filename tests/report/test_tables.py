@@ -4,7 +4,7 @@ import re
 
 from molfusion.report.page import _ranged
 from molfusion.report.results import Row
-from molfusion.report.tables import results
+from molfusion.report.tables import lift, results
 from tests.report.test_statistics import result, table
 
 
@@ -27,12 +27,21 @@ def test_a_number_that_predictions_do_not_hold_stands_alone():
     assert results(made).rows == [["r", "0.500"]]
 
 
+def test_a_control_is_matched_where_the_steps_are():
+    """To 1 %, as batches without a molecule that could be read are left out."""
+    for steps, role in ((1000, "matched control"), (991, "matched control"), (980, "control"), (600, "control")):
+        fused = Row("F", [result(0, {"a": 1.0}, steps=steps)], control="C")
+        made = table(Row("C", [result(0, {"a": 1.0}, steps=1000)]), fused)
+        assert lift(made).rows[0][2] == f"C ({role})"
+
+
 def test_on_the_page_the_interval_may_stand_below():
     assert str(_ranged("0.5 ± 0.1 [0.4, 0.6]")) == '0.5 ± 0.1 <span class="range">[0.4, 0.6]</span>'
     assert str(_ranged("× 2.0 [1.0, 3.0]")) == '× 2.0 <span class="range">[1.0, 3.0]</span>'
     for text in ("better: +0.1 [0.0, 0.2] (ridge)", "<b> [1, 2]", "0.5", "n/a"):
         assert _ranged(text) == text
         assert not hasattr(_ranged(text), "__html__")  # is escaped like any text
+    assert _ranged("(C; × 1.67 steps)") == "(C; ×\u00a01.67 steps)"
 
 
 def test_a_row_without_a_result_says_why():
