@@ -16,7 +16,7 @@ tables:
                                             # {query: Image, context: E3FP} fill {query} and {context}
         set: {model.encoder: ../encoders/tiny/qformer_gin.yaml, model.encoder.encoder: "{needs}/encoder.yaml"}
         parts: [GIN]                        # lift is measured against the best of these
-        control: GIN, continued             # and beside it against this one, matched in steps and parameters;
+        control: GIN, continued             # and beside it against this one, better matched in steps and parameters;
                                             # without it the best part is the control, where it was trained as long
     axes: {model.width: [64, 256]}          # a product: each row once for every combination
     baselines: [chance, ridge]
