@@ -37,7 +37,9 @@ def explain(config: Composed, error: Exception) -> ConfigError:
     key = _join(keys, config.tree) if keys else ""
     if isinstance(error, TypeError | ValueError) and not keys:
         return ConfigError(" ".join(text.split()))
-    return ConfigError(f"{config.source(key)}: {key or 'config'}: {_cause(text)}")
+    if not key and "backend found" in text:  # Lightning's, of an accelerator that is not there; it names no key
+        key, text = "trainer.accelerator", f"{text.rstrip('!')}: set it to cpu, or to auto"
+    return ConfigError(f"{config.source(key)}: {key}: {_cause(text)}" if key else f"config: {_cause(text)}")
 
 
 def _problems(

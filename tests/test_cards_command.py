@@ -25,6 +25,14 @@ def test_check_tells_a_good_file_from_a_shifted_one(folder, capsys):
     assert "looks mis-paired" in capsys.readouterr().out
 
 
+def test_check_says_what_a_card_lacks(tmp_path, capsys):
+    (tmp_path / "bare.csv").write_text("smiles\nCCO\nCCN\n")
+    main(["cards", "check", str(tmp_path / "bare.csv")])
+    told = capsys.readouterr().out
+    assert "  card bare has no texts for Retrieval, Captioning and Generation: name their column" in told
+    assert "  card bare has no targets for Property: name their columns" in told
+
+
 def test_overlap_prints_each_pair_of_splits(folder, capsys):
     assert main(["cards", "overlap", str(folder / "good.yaml"), str(folder / "bad.yaml")]) == 0
     assert "24 (100.0 %)" in capsys.readouterr().out

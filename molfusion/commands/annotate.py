@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from molfusion.commands.shown import table_at
 from molfusion.config import ConfigError
 
 
@@ -18,7 +19,8 @@ def _make(arguments: argparse.Namespace) -> int:
 
     if not arguments.out:
         raise ConfigError("say with --out FILE.csv where the sheet goes (or take a rated one with --import)")
-    out, runs = Path(arguments.out), [run for folder in arguments.folders for run in runs_in(Path(folder))]
+    out = table_at(arguments.out, Path(), [".csv"])
+    runs = [run for folder in arguments.folders for run in runs_in(Path(folder))]
     key, chosen, common = make(runs, out, arguments.count, arguments.seed, arguments.with_reference)
     print("\n".join(map(str, runs)))
     print(f"{out}: {len(chosen)} of {common} molecules, each of {len(runs)} runs; to be rated from {SCALE[0]} to {SCALE[1]}")

@@ -82,11 +82,19 @@ def _describe(card: Card) -> int:
 def _check(card: Card) -> int:
     """1 if the audit found an error, so that a script can stop."""
     from molfusion.audit import Subject, audit
+    from molfusion.tasks.needs import lacking
 
     subject = Subject.of(card, cache_folder())
     print(f"card {card.name}: {len(subject.records):,} records, {len(subject.dropped):,} rows left out")
     if card.unfit_for_text:
         print(f"  the card says: not for text: {card.unfit_for_text}")
+    holds = {"texts": any(r.text for r in subject.records), "numbers": bool(card.targets)}
+    for why in (
+        lacking("texts", "Retrieval, Captioning and Generation", card.name, **holds),
+        lacking("numbers", "Property", card.name, **holds),
+    ):
+        if why:
+            print(f"  {why}")
     counts: Counter[str] = Counter()
     for name, findings in audit(subject):
         print(f"{name}: {'nothing found' if not findings else ''}".rstrip(), flush=True)

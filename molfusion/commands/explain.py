@@ -18,8 +18,7 @@ def main(arguments: argparse.Namespace) -> int:
     if given is not None and (arguments.id or arguments.molecules is not None or arguments.split is not None):
         raise ConfigError("--id, --molecules and --split choose among the run's own molecules: leave out SMILES and --data.card")
     split, most = arguments.split or "test", 8 if arguments.molecules is None else arguments.molecules
-    out = arguments.out or Path(arguments.run) / ("explain" if given is None else "explained")
-    table, folder = table_and_folder(Path(out))
+    table, folder = table_and_folder(arguments.out, Path(arguments.run) / ("explain" if given is None else "explained"))
     with loaded(arguments) as run:
         which = run.config.tree["data"]["card"] if isinstance(given, str) else given
         rows = run.explain(which, arguments.id, most, split, arguments.method, arguments.answers, arguments.text, folder)

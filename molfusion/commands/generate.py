@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not prompts:
         raise ConfigError('nothing to generate from: give a prompt in quotes ("" is one too), or --texts FILE with one a line')
     sampling = {name: getattr(arguments, name) for name in ("steps", "guidance", "eta")}
-    table, folder = table_and_folder(Path(arguments.out or Path(arguments.run) / "generated"))
+    table, folder = table_and_folder(arguments.out, Path(arguments.run) / "generated")
     with loaded(arguments) as run:
         rows = run.generate(prompts, arguments.count, arguments.seed, arguments.timeout, **sampling)
     beside = []

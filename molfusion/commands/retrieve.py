@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from molfusion.commands.shown import draw, finish, lines_of, loaded
+from molfusion.commands.shown import draw, finish, lines_of, loaded, table_at
 from molfusion.config import ConfigError
 
 _DRAWN = 50  # molecules of a picture
@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> int:
     queries = [*arguments.queries, *(line for file in arguments.file for line in lines_of(Path(file)))]
     if not queries:
         raise ConfigError('nothing to look for: give a text in quotes or a SMILES, or --queries FILE with one a line')
-    out = Path(arguments.out or Path(arguments.run) / "retrieved.parquet")
+    out = table_at(arguments.out, Path(arguments.run) / "retrieved.parquet")
     with loaded(arguments) as run:
         rows = run.retrieve(queries, arguments.k, arguments.among, arguments.read_as, arguments.rerank)
     drawings = []

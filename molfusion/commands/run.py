@@ -16,7 +16,7 @@ def main(arguments: argparse.Namespace) -> int:
 
         print(yaml.safe_dump(config.tree, sort_keys=False, allow_unicode=True), end="")
         return 0
-    from molfusion.commands.shown import watching
+    from molfusion.commands.shown import table_at, watching
     from molfusion.nn.ranks import first_rank
     from molfusion.progress import bars, print_metrics
     from molfusion.reliance import reliance
@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> int:
         print_metrics(result["metrics"], "test")
         print(f"\n{folder}: metrics.json, predictions.parquet, log.csv, encoder.yaml")
     elif arguments.command == "predict":
-        out = Path(arguments.out) if arguments.out else folder / "predicted.parquet"
+        out = table_at(arguments.out, folder / "predicted.parquet")
         asked = of_config(config, folder, arguments.ckpt_path or "best", arguments.allow_import)
         with watching() as asked.progress:
             write_rows(asked.predict(), out)

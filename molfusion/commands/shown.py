@@ -38,13 +38,17 @@ def molecules_of(arguments: argparse.Namespace) -> list[str] | None:
     """The SMILES of the command line; None: the card of the config, which --data.card overrules.
 
     Raises:
-        ConfigError: both a card and SMILES, or a file in the place of a SMILES.
+        ConfigError: both a card and SMILES, or a file in the place of a SMILES, there or not.
     """
+    from molfusion.data.guess import plain_format
+
     given: list[str] = arguments.smiles
     if given and card_of(arguments) is not None:
         raise ConfigError(f"both --data.card and SMILES ({given[0]!r}, …) are given: give one of them")
     if files := [s for s in given if Path(s).is_file()]:
         raise ConfigError(f"{files[0]} is a file, not a SMILES: give it as --data.card {files[0]}")
+    if missing := [s for s in given if plain_format(Path(s)) is not None]:
+        raise ConfigError(f"no such file: {missing[0]} (and by its ending it is no SMILES)")
     return given or None
 
 
@@ -83,14 +87,35 @@ def watching() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def table_and_folder(out: Path) -> tuple[Path, Path]:
-    """Where the table goes, and all else that a command writes.
+def table_at(out: str | None, default: Path, endings: Sequence[str] = (".csv", ".parquet")) -> Path:
+    """Where --out has the table go: asked before anything is computed.
+
+    Raises:
+        MolfusionError: its ending is no table's.
+    """
+    from molfusion.rows import check_ending
+
+    return check_ending(default if out is None else Path(out), endings)
+
+
+def table_and_folder(out: str | None, default: Path) -> tuple[Path, Path]:
+    """Where --out has the table go, and all else that a command writes: asked before anything is computed.
 
     A file (.csv, .parquet) has what belongs to it in a folder of the same name; a folder has all in it, the table as
     molecules.parquet.
+
+    Raises:
+        ConfigError: the name of a file that is no table.
     """
-    table = out if out.suffix in {".csv", ".parquet"} else out / "molecules.parquet"
-    return table, out.with_suffix("") if table == out else out
+    from molfusion.rows import ENDINGS
+
+    place = default if out is None else Path(out)
+    if place.suffix in ENDINGS:
+        return place, place.with_suffix("")
+    if out is not None and place.suffix and not place.is_dir() and not out.endswith("/"):
+        ends = " or ".join(ENDINGS)
+        raise ConfigError(f"{out}: expected a name that ends in {ends}, or a folder (a new one with a dot ends in /: {out}/)")
+    return place / "molecules.parquet", place
 
 
 def finish(rows: Sequence[dict[str, Any]], out: Path) -> int:

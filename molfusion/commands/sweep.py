@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ def main(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"command line: --jobs {arguments.jobs}: expected at least 1")
     made = plan(file, out, arguments.overrides, _only(arguments.only))
     if arguments.plan:
+        from molfusion.sweep.lacking import told_by_cards
+
+        told = told_by_cards(made.cells)
         for cell in made.cells:
-            print(f"{cell.key}  ->  {cell.folder}")
+            print(f"{cell.key}  ->  {f'n/a: {told[cell.key]}' if cell.key in told else cell.folder}")
         return 0
     print(f"{made.title}\n{len(made.cells)} runs; checking every row before the first …", flush=True)
     import torch
@@ -40,6 +44,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     _check_baselines(made, file)
     states = check(made.cells, arguments.allow_import)
+    refused = Counter(s.reason for s in states.values() if s.status == "n/a" and not s.reason.startswith("needs "))
+    for reason, count in refused.items():
+        print(f"  {count} cannot be asked: {reason}", flush=True)
     _write_plan(made, states, out, file, arguments)
     _prepare([c for c in made.cells if states[c.key].status == "waiting"], arguments.allow_import)
     jobs = arguments.jobs or torch.cuda.device_count() or usable_cores()

@@ -9,7 +9,7 @@ from typing import Any
 from molfusion.batch import MoleculeBatch, Record
 from molfusion.chem.parse import ChemError, canonical, parse, unescape
 from molfusion.data.datamodule import MoleculeData
-from molfusion.data.records import Dropped, Records
+from molfusion.data.records import Dropped, Records, load_rows
 from molfusion.data.store import ViewStore
 from molfusion.errors import MolfusionError
 from molfusion.views.base import View, ViewError
@@ -74,9 +74,8 @@ class Asked(MoleculeData):
                 self.dropped.append(Dropped(record.id, record.smiles, why))
             else:
                 self.asked.append(record)
-        known = [r.id for r in loaded.records]
-        ids = known if self.smiles is None else [str(n) for n in range(1, len(self.smiles) + 1)]
-        self._places = {key: place for place, key in enumerate(ids)}
+        numbered = None if self.smiles is None else {str(n): n for n in range(1, len(self.smiles) + 1)}
+        self._rows = load_rows(self.card, self.cache) if numbered is None else numbered
 
     def _unreadable(self, record: Record) -> str:
         """Why a view that is made with the batch cannot be made, such as a prompt that is too long."""
@@ -99,8 +98,11 @@ class Asked(MoleculeData):
         return batch
 
     def in_order(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Rows as the molecules were given; rows of a file that became no record come last."""
-        return sorted(rows, key=lambda row: self._places.get(row["id"], len(self._places)))
+        """Rows as the molecules were given, each with its `row`: which of the file it is (or of the list), from 1."""
+        places = {key: place for place, key in enumerate(self._rows)}
+        return [
+            {"id": row["id"], "row": self._rows[row["id"]], **row} for row in sorted(rows, key=lambda row: places[row["id"]])
+        ]
 
 
 def with_text(text: str) -> Edit:

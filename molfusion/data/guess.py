@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +59,7 @@ def card_of(path: Path, targets: Sequence[str] = ()) -> Card:
             raise CardError(f"{path} has SMILES and names alone, no column {targets[0]!r}: a .csv can have it")
         return card
     columns = _columns(path, card)
-    found = _fields(columns)
+    found = _fields(columns, path)
     if kind == "table" and "smiles" not in found:
         raise CardError(
             f"{path} has no column of SMILES by a usual name ({', '.join(USUAL['smiles'])}); it has: {', '.join(columns)}. "
@@ -89,20 +92,38 @@ def _columns(path: Path, card: Card) -> Mapping[str, Sequence[Any]]:
     return {name: read[name].to_pylist() for name in names}
 
 
-def _fields(columns: Mapping[str, Sequence[Any]]) -> dict[str, str]:
-    """Field of a record -> column. An id that repeats is none, and a split must hold the names of splits."""
+def _fields(columns: Mapping[str, Sequence[Any]], path: Path) -> dict[str, str]:
+    """Field of a record -> column. An id that repeats is none, which is said; a split must hold the names of splits."""
     lower = {name.lower(): name for name in reversed(list(columns))}
     found = {}
+    unfit: list[str] = []
     for field, usual in USUAL.items():
         for name in (lower[u] for u in usual if u in lower):
             values = [str(v).strip().lower() for v in columns[name]]
-            if field == "id" and (len(set(values)) < len(values) or not all(values)):
+            if field == "id" and (why := _no_id(values)):
+                unfit.append(f"{name!r} {why}")
                 continue
             if field == "split" and not set(values) <= _SPLITS:
                 continue
             found[field] = name
             break
+    if unfit and "id" not in found:
+        _warn(f"{path}: no column names its molecules: {'; '.join(unfit)}. They are numbered instead, all-1, all-2, …")
     return found
+
+
+def _no_id(values: Sequence[str]) -> str:
+    """Why a column cannot name molecules, "" if it can."""
+    if not all(values):
+        return f"is empty in row {list(values).index('') + 1}"
+    twice = next((value for value, count in Counter(values).items() if count > 1), None)
+    return "" if twice is None else f"holds {twice!r} several times"
+
+
+@functools.cache
+def _warn(message: str) -> None:
+    """Once a process, however often the file is looked at."""
+    logging.getLogger(__name__).warning(message)
 
 
 def _target(path: Path, name: str, columns: Mapping[str, Sequence[Any]]) -> TargetSpec:

@@ -24,7 +24,7 @@ from molfusion.data.readers import Row, read
 from molfusion.data.shards import written
 from molfusion.data.splits import assign
 
-_LAYOUT = 3  # raise it when this file reads or writes otherwise
+_LAYOUT = 4  # raise it when this file reads or writes otherwise
 
 _SCHEMA = pa.schema(
     {
@@ -64,18 +64,36 @@ def load_records(card: Card, cache: Path) -> Records:
     """
     for name in card.files.keys() - set(card.present()):
         _warn(f"card {card.name}: its optional file {name!r} is not here: the card is what the others hold")
-    key = hashlib.sha256(f"{_LAYOUT}|{rdkit.__version__}|{card.digest()}".encode()).hexdigest()[:20]
-    kept, ledger = cache / "records" / f"{key}.parquet", cache / "records" / f"{key}.dropped.parquet"
-    if kept.is_file() and ledger.is_file():
+    kept, ledger, order = _files(card, cache)
+    if kept.is_file() and ledger.is_file() and order.is_file():
         try:
             return _read_before(kept, ledger, kept.stat().st_mtime_ns)
         except (ValueError, OSError) as error:
             _warn(f"{kept.with_suffix('')}: damaged ({error}): card {card.name} is read again")
-    made = _read_all(card)
+    made, rows = _read_all(card)
+    _keep(pa.table({"id": list(rows), "row": list(rows.values())}), order)
     _keep(pa.Table.from_pylist([vars(d) for d in made.dropped], schema=_DROPPED), ledger)
     table = to_table(made.records)
     _keep(table, kept)
     return Records(from_table(table), made.dropped)
+
+
+def load_rows(card: Card, cache: Path) -> dict[str, int]:
+    """Of every id, also of rows that were left out, the number of its row in its file, from 1: in the order of the files.
+
+    Raises:
+        CardError: as `load_records`.
+    """
+    load_records(card, cache)
+    rows = _load(_files(card, cache)[2])
+    return dict(zip(rows["id"].to_pylist(), rows["row"].to_pylist(), strict=True))
+
+
+def _files(card: Card, cache: Path) -> tuple[Path, Path, Path]:
+    """Where a card's records, what was left out and the order of both are kept."""
+    key = hashlib.sha256(f"{_LAYOUT}|{rdkit.__version__}|{card.digest()}".encode()).hexdigest()[:20]
+    stem = cache / "records" / key
+    return stem.with_suffix(".parquet"), stem.with_suffix(".dropped.parquet"), stem.with_suffix(".rows.parquet")
 
 
 @functools.lru_cache(maxsize=2)
@@ -102,15 +120,16 @@ def _warn(message: str) -> None:
 _DROPPED = pa.schema({"id": pa.string(), "smiles": pa.string(), "reason": pa.string()})
 
 
-def _read_all(card: Card) -> Records:
+def _read_all(card: Card) -> tuple[Records, dict[str, int]]:
+    """With the number of each row in its file."""
     records: list[Record] = []
     dropped: list[Dropped] = []
-    ids: set[str] = set()
+    ids: dict[str, int] = {}
     molecules: set[tuple[str, bytes]] = set()
     scales = [t.scale for t in card.targets]
     for split in card.present():
         rows = 0
-        for path, row in ((p, row) for p in card.paths_of(split) for row in read(p, card)):
+        for path, place, row in ((p, n, row) for p in card.paths_of(split) for n, row in enumerate(read(p, card), 1)):
             rows += 1
             smiles = unescape(str(row.get("smiles") or ""))
             name = str(row.get("id") or f"{split}-{rows}")
@@ -119,7 +138,7 @@ def _read_all(card: Card) -> Records:
                     f"card {card.name}: {path} row {rows}: id {name!r} came before; "
                     "ids must be unique (leave columns.id out to number the rows)"
                 )
-            ids.add(name)
+            ids[name] = place
             try:
                 if row.get("error"):
                     raise ValueError(row["error"])
@@ -135,7 +154,7 @@ def _read_all(card: Card) -> Records:
     if not records:
         first = f"; the first: {dropped[0].reason}" if dropped else ""
         raise CardError(f"card {card.name}: none of {len(dropped)} rows is a molecule{first}")
-    return Records(assign(records, card), dropped)
+    return Records(assign(records, card), dropped), ids
 
 
 def _record(row: Row, name: str, smiles: str, split: str, scales: Sequence[float]) -> Record:

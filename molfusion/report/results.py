@@ -39,7 +39,8 @@ class Result:
     def predictions(self) -> dict[str, NDArray[Any]]:
         """Columns of the test split's predictions."""
         path = self.folder / "predictions.parquet"
-        return _columns(pq.read_table(path, filters=[("split", "=", "test")])) if path.is_file() else {}
+        held = path.is_file() and "split" in pq.read_schema(path).names  # without a row there are no columns
+        return _columns(pq.read_table(path, filters=[("split", "=", "test")])) if held else {}
 
     @cached_property
     def without(self) -> dict[tuple[str, str], Result]:
@@ -150,7 +151,7 @@ def load(folder: Path) -> Sweep:
             if result:
                 row.results.append(result)
             else:
-                row.missing.append((0, "failed", _reason(home)))
+                row.missing.append((0, *_missing(home)))
         for cell in (c for c in plan["cells"] if c["table"] == spec["name"]):
             row = rows.setdefault(cell["row"], Row(cell["row"], parts=cell["parts"], control=cell["control"]))
             result = _result(folder / cell["folder"], cell["seed"])
@@ -198,6 +199,9 @@ def _result(folder: Path, seed: int | None) -> Result | None:
     return Result(folder, seed, record["metrics"], record)
 
 
-def _reason(folder: Path) -> str:
+def _missing(folder: Path) -> tuple[str, str]:
+    """Status and reason of a baseline without a result."""
     path = folder / "error.txt"
-    return path.read_text().splitlines()[0] if path.is_file() else "has not run"
+    line = path.read_text().splitlines()[0] if path.is_file() else "has not run"
+    reason = line.removeprefix("NotApplicable: ")
+    return ("failed" if reason == line else "n/a"), reason

@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 from molfusion.baselines import baseline
 from molfusion.build import Built, build
 from molfusion.config import digest
+from molfusion.encoders.base import NotApplicable
 from molfusion.paths import atomic
 from molfusion.provenance import provenance, source_digest
 from molfusion.runner import data_record
 from molfusion.sweep.engine import unrestored
+from molfusion.sweep.lacking import lacks
 from molfusion.sweep.plan import Cell
 from molfusion.tasks.captioning import Captioning
 
@@ -47,7 +49,7 @@ def run_all(asked: Sequence[Asked], jobs: int) -> Iterator[Asked]:
 def run_baseline(cell: Cell, name: str, folder: Path, allowed: Sequence[str] = ()) -> None:
     """`name` on the cell's data, unless the same was done before.
 
-    A failure is written to error.txt and shown in the report.
+    A failure, or why these data have no answer, is written to error.txt and shown in the report.
     """
     done = folder / "metrics.json"
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +61,8 @@ def run_baseline(cell: Cell, name: str, folder: Path, allowed: Sequence[str] = (
         if done.is_file() and json.loads(done.read_text())["made_from"] == made_from:
             return
         done.unlink(missing_ok=True)
+        if why := lacks(type(built.task).needs, type(built.task), built.data):
+            raise NotApplicable(why)
         built.data.prepare_data()
         built.data.setup()
         made = baseline(type(built.task).__name__, name)
@@ -68,8 +72,9 @@ def run_baseline(cell: Cell, name: str, folder: Path, allowed: Sequence[str] = (
         (folder / "error.txt").write_text(f"{line}\n\n{traceback.format_exc()}")
         done.unlink(missing_ok=True)
         return
-    with atomic(folder / "predictions.parquet") as path:
-        pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
+    if rows:
+        with atomic(folder / "predictions.parquet") as path:
+            pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
     record = {
         "name": name,
         "task": type(built.task).__name__,

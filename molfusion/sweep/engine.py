@@ -28,6 +28,7 @@ from molfusion.encoders.base import NotApplicable
 from molfusion.errors import MolfusionError
 from molfusion.reliance import RESULT, reliance
 from molfusion.runner import Run, best_of
+from molfusion.sweep.lacking import lacks
 from molfusion.sweep.plan import Cell, resolved
 from molfusion.tasks.schedule import planned_steps
 
@@ -51,7 +52,8 @@ def check(cells: Sequence[Cell], allowed: Sequence[str]) -> dict[str, State]:
     """Build every distinct row once, before anything runs.
 
     Returns:
-        The state of each cell by key; `n/a` with the reason where the task refuses the encoder.
+        The state of each cell by key; `n/a` with the reason where the task refuses the encoder, or the card has not what the
+        task needs.
 
     Raises:
         ConfigError: a config is wrong; nothing has run yet.
@@ -64,7 +66,9 @@ def check(cells: Sequence[Cell], allowed: Sequence[str]) -> dict[str, State]:
         if row not in seen:
             seen.add(row)
             try:
-                build(unrestored(cell), cell.folder, (), allowed)
+                built = build(unrestored(cell), cell.folder, (), allowed)
+                if not finished(cell) and (why := lacks(built.task.needs, type(built.task), built.data)):
+                    refused[row] = why
             except NotApplicable as error:
                 refused[row] = str(error)
         reason = refused.get(row, "")

@@ -16,6 +16,7 @@ from molfusion.batch import MoleculeBatch
 from molfusion.encoders.base import Encoder, NotApplicable, load_pretrained
 from molfusion.nn.ranks import several_ranks
 from molfusion.sharding import agree_on_buffers, shard
+from molfusion.tasks.needs import Needs, lacking
 from molfusion.tasks.schedule import Schedule, WarmupCosine, planned_steps
 from molfusion.views.base import View
 from molfusion.views.text import TextView
@@ -31,6 +32,7 @@ class Task(L.LightningModule, ABC):
 
     monitor: ClassVar[str] = "val/score"  # what checkpoints are chosen by, on validation; higher is better
     validates_in_full: bool = True  # while it trains, as it does afterwards
+    needs: Needs = ""  # of a card, beyond molecules
     views: frozenset[View]
 
     def __init__(
@@ -88,6 +90,18 @@ class Task(L.LightningModule, ABC):
         """Take from a checkpoint what `setup` learns of the training data, which predicting does without."""
 
     # -- Lightning -----------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Before anything is trained or scored on the data, see whether they have what the question needs.
+
+        Raises:
+            NotApplicable: they do not.
+        """
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if train := data.records.get("train") if data is not None else None:
+            told = any(record.text.strip() for record in train)
+            if why := lacking(self.needs, type(self).__name__, data.card.name, told, bool(data.targets)):
+                raise NotApplicable(why)
 
     def configure_model(self) -> None:
         """Published weights arrive here, once, and before any checkpoint; then they are shared out, if they are to be."""

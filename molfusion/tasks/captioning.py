@@ -30,6 +30,8 @@ class Captioning(Task):
     they would be learned; or a metric of the generated texts, if `select` names one.
     """
 
+    needs = "texts"
+
     def __init__(
         self,
         encoder: Encoder,
@@ -97,6 +99,7 @@ class Captioning(Task):
 
     def setup(self, stage: str) -> None:
         """Take the examples, and what invalid numbers count as, from the training data."""
+        super().setup(stage)
         records = self.trainer.datamodule.records.get("train", [])  # type: ignore[attr-defined]
         if self.shots and self.examples is None and records:
             self.examples = Shots.drawn(records, self.shots, self.shots_seed)

@@ -20,6 +20,7 @@ from molfusion.nn.ema import Average
 from molfusion.nn.pooling import masked_mean
 from molfusion.nn.standard import Standard
 from molfusion.tasks.base import Task
+from molfusion.tasks.needs import Needs
 from molfusion.tasks.schedule import Schedule
 from molfusion.views.base import View, ViewError
 from molfusion.views.batches import batch_of
@@ -35,6 +36,7 @@ class Generation(Task):
     similarity with what was described.
     """
 
+    needs: Needs = "texts"  # without a `text` encoder nothing
     validates_in_full = False
 
     def __init__(
@@ -79,6 +81,7 @@ class Generation(Task):
         super().__init__(optimizer, schedule, start)
         self.encoder = encoder if isinstance(encoder, Frozen) else Frozen(encoder)
         self._wrapped = self.encoder is not encoder
+        self.needs = "texts" if text is not None else ""
         self.text, self.judge = text, None if judge is None else Frozen(judge)
         inner = inside(encoder)
         if sampled and (encoder.views != inner.views or not hasattr(inner, "shown")):  # cached, or has none

@@ -30,6 +30,8 @@ class Property(Task):
     classification targets by binary cross-entropy. What was not measured carries no loss.
     """
 
+    needs = "numbers"
+
     def __init__(
         self,
         encoder: Encoder,
@@ -72,10 +74,9 @@ class Property(Task):
         """Learn from the data how many targets there are, and their mean and spread in training."""
         if self.targets:
             return
+        super().setup(stage)
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         self.targets = data.targets
-        if not self.targets:
-            raise NotApplicable(f"card {data.card.name} has no targets: Property needs some (see `targets:` in its YAML)")
         values = data.target_values("train")
         mean, std = np.zeros(len(self.targets)), np.ones(len(self.targets))
         for i, target in enumerate(self.targets):

@@ -65,6 +65,8 @@ class Retrieval(Task):
     Without a `text` encoder the encoder must align itself (as `QFormer` does) and trains by its own losses.
     """
 
+    needs = "texts"
+
     def __init__(
         self,
         encoder: Encoder,

@@ -43,7 +43,7 @@ class Asker:
         data.on_progress = None if self.progress is None else self._featurising
 
     def molecules(self, data: Asked, question: Question) -> Rows:
-        """A row for every molecule, in the order given; `problem` says why one has no answer."""
+        """A row for every molecule, in the order given; `row` says which it is, `problem` why it has no answer."""
         self.follow(data)
         data.setup("predict")
         rows = self.answers(data.batches(), data.asked, data.alone, question, "molecules")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def caption(run: Trained, which: Molecules, prompt: str | None) -> Rows:
-    """Rows with `id`, `smiles`, `prompt` (the question), `text`, `problem`.
+    """Rows with `id`, `row`, `smiles`, `prompt` (the question), `text`, `problem`.
 
     Raises:
         NotApplicable: no run of Captioning, or a question that its template has no place for.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def molecules(run: Trained, which: Molecules) -> Rows:
-    """Rows with `id`, `smiles`, `vector` [P or D], `problem`.
+    """Rows with `id`, `row`, `smiles`, `vector` [P or D], `problem`.
 
     Raises:
         NotApplicable: the encoder reads texts.

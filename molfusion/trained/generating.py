@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
 def generate(run: Trained, texts: Sequence[str], count: int, seed: int, timeout: float, **sampling: float | None) -> Rows:
     """Rows with `prompt_number`, `prompt`, `rank`, `smiles`, `similarity`, `samples` (drawn for the prompt), `valid` (of
-    them), `problem`: one a molecule, and one without a molecule for a prompt that has none or whose time ran out.
+    them), `problem`: one a molecule, and one without a molecule for a prompt that has none or fewer than were wanted.
 
     `sampling` is what to change in the run's `steps`, `guidance` and `eta`; None changes nothing.
     Prompts are asked one by one, each with noise from the seed alone: what else is asked changes no answer.
@@ -142,6 +142,8 @@ def answer(
     alike = task.fits(context[0], kept) if context is not None else [None] * len(kept)
     order = sorted(range(len(kept)), key=lambda i: -(alike[i] if alike[i] is not None else -2.0))  # type: ignore[operator]
     problem = "" if kept else f"none of {drawn} samples is a molecule"
+    if 0 < len(kept) < count:
+        problem = f"{len(kept)} of {count}: of {drawn} samples {valid} are molecules, {len(found)} of them distinct"
     if stopped:
         problem = f"stopped after {timeout:g} s with {len(kept)} of {count} molecules; a longer timeout may find more"
     return Answer([Made(kept[i], alike[i]) for i in order], drawn, valid, problem)

@@ -98,7 +98,8 @@ class Trained:
     """A trained model and all that it can be asked.
 
     Molecules are a list of SMILES, the name or path of a card, or a plain file of molecules (.smi, .csv, .sdf, …); None is
-    the run's own card. Answers are rows, one a molecule in the order given; `problem` is "" or says why there is no answer.
+    the run's own card. Answers are rows, one a molecule in the order given, also of those that cannot be read: `row` is the
+    molecule's number in the list or the file, from 1 (a header is not counted); `problem` is "" or says why there is no answer.
     """
 
     def __init__(
@@ -191,7 +192,8 @@ class Trained:
         """Distinct molecules for each text, a row each, the most fitting first: `prompt`, `rank`, `smiles`, `similarity`,
         and of the prompt how many `samples` were drawn and how many of them are `valid`.
 
-        A prompt without a molecule, or whose time ran out before it had enough, has a row (more) that says so in `problem`.
+        A prompt without a molecule, or with fewer than wanted, has a row (more) that says why in `problem`: its time ran out,
+        or its samples are no molecules or all alike.
 
         Args:
             texts: what the molecules should be.

@@ -79,11 +79,19 @@ def test_sd_files(tmp_path, cache):
     assert records[2].targets == (1.0,)
 
 
-def test_an_id_that_repeats_is_none(tmp_path, cache):
+def test_an_id_that_repeats_is_none(tmp_path, cache, caplog):
     path = tmp_path / "a.csv"
     path.write_text("name,smiles\n" + "".join(f"x,{s}\n" for s in SMILES))
     assert load_card(str(path)).columns == {"smiles": "smiles"}
     assert load_records(load_card(str(path)), cache).records[0].id == "all-1"
+    assert f"{path}: no column names its molecules: 'name' holds 'x' several times. They are numbered instead" in caplog.text
+
+
+def test_another_column_of_names_takes_its_place(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    path.write_text("id,name,smiles\n,a,CCO\n2,b,CCN\n")
+    assert load_card(str(path)).columns == {"id": "name", "smiles": "smiles"}
+    assert not caplog.text
 
 
 def test_a_column_of_splits_is_followed(tmp_path, cache):

@@ -136,8 +136,9 @@ def test_one_molecule_at_fault_does_not_take_the_others_along(runs):
 def test_a_file_is_answered_line_by_line(runs, tmp_path):
     (tmp_path / "new.csv").write_text("name,SMILES\nethanol,CCO\ntypo,c1cccc\nbenzene,c1ccccc1\nacid,CC(=O)O\n")
     rows = molfusion.load(runs / "towers").embed(tmp_path / "new.csv")
-    assert [row["id"] for row in rows] == ["ethanol", "benzene", "acid", "typo"]  # what is no molecule comes last
-    assert rows[3]["problem"]
+    assert [row["id"] for row in rows] == ["ethanol", "typo", "benzene", "acid"]
+    assert [row["row"] for row in rows] == [1, 2, 3, 4]  # of the file: a column beside its own
+    assert [bool(row["problem"]) for row in rows] == [False, True, False, False]
 
 
 def embed(runs, name, *words):
@@ -188,10 +189,14 @@ def test_nothing_that_has_a_vector(runs, tmp_path, capsys):
         (["CCO", "--checkpoint", "nowhere.ckpt"], "no checkpoint nowhere.ckpt"),
         (["--data.card", "{empty}"], "has a header but no rows"),
         (["{empty}"], "is a file, not a SMILES: give it as --data.card"),
+        (["CCO", "nowhere.csv"], "no such file: nowhere.csv"),
+        (["some/nowhere.smi.gz"], "no such file: some/nowhere.smi.gz"),
         (["CCO", "--out", "vectors.txt"], "expected a name that ends in .csv or .parquet"),
+        (["CCO", "--trainer.accelerator", "gpu"], "trainer.accelerator: No supported gpu backend found: set it to cpu"),
     ],
 )
-def test_what_embed_refuses(runs, tmp_path, words, message, capsys):
+def test_what_embed_refuses(runs, tmp_path, words, message, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     empty = tmp_path / "empty.csv"
     empty.write_text("id,smiles\n")
     assert embed(runs, "towers", *(w.format(empty=empty) for w in words)) == 2

@@ -58,8 +58,8 @@ def test_the_caption_it_writes_itself(readers, tmp_path):
     (tmp_path / "new.csv").write_text("name,SMILES\nethanol,CCO\ntypo,c1cccc\nbenzene,c1ccccc1\n")
     run = molfusion.load(readers / "captions")
     rows = run.explain(tmp_path / "new.csv", out=tmp_path)
-    assert [(row["id"], bool(row["problem"])) for row in rows] == [("ethanol", False), ("benzene", False), ("typo", True)]
-    assert [row["text"] for row in rows[:2]] == [row["text"] or " " for row in run.caption(tmp_path / "new.csv")[:2]]
+    assert [(row["id"], bool(row["problem"])) for row in rows] == [("ethanol", False), ("typo", True), ("benzene", False)]
+    assert [row["text"] for row in rows[::2]] == [row["text"] or " " for row in run.caption(tmp_path / "new.csv")[::2]]
     (other,) = run.explain(["CCO"], text="It is an alcohol.", out=tmp_path)
     assert (other["text"], other["answers"]) == ("It is an alcohol.", "given")
     assert other["atoms"] != rows[0]["atoms"]

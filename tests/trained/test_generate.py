@@ -38,8 +38,10 @@ def test_what_generate_writes(stages, tmp_path, capsys):
     out = tmp_path / "out"
     given = ["generate", "It is an alcohol.", "--run", str(stages / "diffuse"), "-n", "6", "--out", str(out)]
     assert main(given) == 0
-    rows = pq.read_table(out / "molecules.parquet").to_pylist()
+    whole = pq.read_table(out / "molecules.parquet").to_pylist()
+    rows = [r for r in whole if r["smiles"]]
     assert rows
+    assert [r["problem"][:5] for r in whole if not r["smiles"]] == ([f"{len(rows)} of "[:5]] if len(rows) < 6 else [])
     found = [r["smiles"] for r in rows]
     assert len(set(found)) == len(found) <= 6
     assert [r["rank"] for r in rows] == list(range(1, len(rows) + 1))
@@ -56,7 +58,7 @@ def test_what_generate_writes(stages, tmp_path, capsys):
     assert all(smiles in shown for smiles in found)
     again = tmp_path / "again"
     assert main([*given[:-1], str(again)]) == 0
-    assert pq.read_table(again / "molecules.parquet").to_pylist() == rows
+    assert pq.read_table(again / "molecules.parquet").to_pylist() == whole
 
 
 @pytest.mark.slow
@@ -119,12 +121,22 @@ def test_a_prompt_of_which_nothing_comes(stages, monkeypatch):
 
 
 @pytest.mark.slow
+def test_samples_that_are_alike(stages, monkeypatch):
+    """Eight rounds of three, each the same two molecules, one of them twice."""
+    run = molfusion.load(stages / "diffuse")
+    monkeypatch.setattr(run.model, "generate", lambda context, rows, samples, *a: [["CCO", "OCC", "CCN"]])
+    *made, last = run.generate(["x"], count=3)
+    assert [row["problem"] for row in made] == ["", ""]
+    assert (last["smiles"], last["problem"]) == (None, "2 of 3: of 24 samples 24 are molecules, 2 of them distinct")
+
+
+@pytest.mark.slow
 def test_a_table_with_the_rest_beside_it(stages, tmp_path):
     given = ["generate", "It is an alcohol.", "--run", str(stages / "diffuse"), "-n", "2", "--out", str(tmp_path / "made.csv")]
     assert main(given) == 0
     with (tmp_path / "made.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert all(r["smiles"] and not r["problem"] for r in rows)
+    assert all(bool(r["smiles"]) != bool(r["problem"]) for r in rows)
     assert {p.name for p in (tmp_path / "made").iterdir()} == {"grid-1.png", "grid-1.svg", "molecules.smi"}
 
 
@@ -151,6 +163,7 @@ def test_similarity_is_that_of_the_aligned_towers(stages, card):
         (["x", "--run", "{stages}/diffuse", "--steps", "101"], "steps is 101, expected 1 to 100"),
         (["x", "--run", "{stages}/diffuse", "--timeout", "0"], "timeout is 0 s, expected more than 0"),
         (["--texts", "nowhere.txt", "--run", "{stages}/diffuse"], "no text file nowhere.txt"),
+        (["x", "--run", "{stages}/diffuse", "--out", "made.txt"], "made.txt: expected a name that ends in .csv or"),
     ],
 )
 def test_what_generate_refuses(stages, words, message, capsys):
