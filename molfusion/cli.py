@@ -195,13 +195,13 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
         "smiles", nargs="*", metavar="SMILES",
         help="instead of --data.card; without either, some of the run's own molecules. Without --run the first is the run",
     )  # fmt: skip
-    _add_trained(command, "of a run whose model reads E3FP tokens", _MOLECULES, required=False)
+    _add_trained(command, "of a run with an encoder whose tokens stand for atoms", _MOLECULES, required=False)
     command.add_argument("--id", action="append", default=[], metavar="ID", help="of the run's own; by default the first ones")
     command.add_argument("--molecules", type=int, metavar="N", help="of the run's own without --id, how many; by default 8")
     command.add_argument("--split", choices=["val", "test"], help="of the run's own; by default test")
     command.add_argument(
         "--method", choices=["gradient", "attention"], default="gradient",
-        help="gradient × input of the tokens, or what the picture's tokens read of them",
+        help="gradient × input of the tokens, or what queries or a picture's tokens read of them",
     )  # fmt: skip
     command.add_argument(
         "--answers", choices=["given", "generated"],

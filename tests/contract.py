@@ -9,7 +9,7 @@ from torch import nn
 
 from molfusion.batch import Geometry, MoleculeBatch, Record
 from molfusion.chem.parse import canonical, parse
-from molfusion.encoders.base import Aligned, Encoder
+from molfusion.encoders.base import Aligned, Atomwise, Encoder
 from molfusion.views.conformer import ConformerView
 from molfusion.views.e3fp import E3FPView
 
@@ -107,6 +107,18 @@ def check_lent(encoder: Encoder) -> None:
         for view in encoder.views:
             tokens = encoder(replace(own, views={**own.views, view: other[view]}))
             assert torch.isfinite(tokens.x[tokens.mask]).all(), f"{view} of another molecule"
+
+
+def check_atoms(encoder: Encoder) -> None:
+    """If its tokens stand for atoms: no real token is left unsaid, and there is each atom that is named."""
+    if not isinstance(encoder, Atomwise):
+        return
+    mask = encoder(collate(encoder, records())).mask
+    for record, real in zip(records(), mask, strict=True):
+        standing = encoder.token_atoms(record)
+        assert not real[len(standing) :].any()
+        assert standing.min() >= -1
+        assert standing.max() < parse(record.smiles).GetNumAtoms()
 
 
 def check_gradients(encoder: Encoder, precision: torch.dtype) -> None:

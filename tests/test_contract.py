@@ -63,6 +63,10 @@ def test_views_of_other_molecules(fragment):
     contract.check_lent(make(fragment))
 
 
+def test_which_atoms_tokens_stand_for(fragment):
+    contract.check_atoms(make(fragment))
+
+
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["float32", "bf16"])
 def test_gradients(fragment, precision):
     contract.check_gradients(make(fragment), precision)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from molfusion.batch import MoleculeBatch, Tokens
+from molfusion.batch import MoleculeBatch, Record, Tokens
 from molfusion.errors import MolfusionError
 from molfusion.views.base import View
 
@@ -90,6 +90,17 @@ class Matching(Protocol):
     def match_items(self, batch: MoleculeBatch) -> list[MatchItem]: ...
 
     def match_scores(self, items: Sequence[MatchItem], pairs: NDArray[np.int64]) -> NDArray[np.float64]: ...
+
+
+@runtime_checkable
+class Atomwise(Protocol):
+    """Has tokens that stand for atoms, so that an answer can be traced back to them (`molfusion explain`).
+
+    An encoder with `summary_tokens` has them traced to where they enter the first of its `blocks`, which takes [B, T, D]
+    first: a readout may take the summary alone, and that has read the atoms by then.
+    """
+
+    def token_atoms(self, record: Record) -> NDArray[np.int64]: ...  # [T] index in the SMILES, -1 = no atom; without padding
 
 
 @runtime_checkable

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from molfusion.batch import MoleculeBatch, Tokens
+from molfusion.batch import MoleculeBatch, Record, Tokens
 from molfusion.encoders.base import Encoder
 from molfusion.views.e3fp import E3FPView, ShellTokens
 from molfusion.views.selfies import SelfiesView
@@ -92,6 +94,12 @@ class E3FPTokens(Encoder):
         if self.compat:
             some = some.any().expand(len(ids))
         return torch.where(some.view(-1, 1, 1), 0.5 * (spelt + placed), spelt)
+
+    def token_atoms(self, record: Record) -> NDArray[np.int64]:
+        """[T] the atom around which a token's shells lie; none without such a shell."""
+        centres = self.shells.members(record)[:, 0]  # [R, N]: a shell of level 0 is its atom
+        atoms = np.where(centres.any(1), centres.argmax(1), -1)
+        return np.repeat(atoms, self.shells.level + 1) if self.tokens == "bag" else np.pad(atoms, 1, constant_values=-1)
 
     def _shells(self, ids: Tensor) -> Tensor:
         assert self.table is not None

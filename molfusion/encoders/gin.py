@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import to_dense_batch
 
-from molfusion.batch import MoleculeBatch, Tokens
+from molfusion.batch import MoleculeBatch, Record, Tokens
+from molfusion.chem.parse import parse
 from molfusion.encoders.base import Encoder
 from molfusion.views.graph import GraphView
 
@@ -82,6 +85,10 @@ class GIN(Encoder):
                 x = F.relu(x)
             x = F.dropout(x, self.dropout, self.training)
         return cast(Tensor, x)
+
+    def token_atoms(self, record: Record) -> NDArray[np.int64]:
+        """[N] a token an atom, in the order of the SMILES."""
+        return np.arange(parse(record.smiles).GetNumAtoms())
 
     @property
     def blocks(self) -> list[nn.Module]:

@@ -10,11 +10,13 @@ import functools
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from molfusion.batch import MoleculeBatch, Tokens
+from molfusion.batch import MoleculeBatch, Record, Tokens
 from molfusion.encoders.base import Encoder, NotApplicable
 from molfusion.encoders.relation_bias import ATOM_ROWS, STRIDE, PathBias, Space, SpaceBias
 from molfusion.nn.bias_transformer import BiasBlock
@@ -235,6 +237,10 @@ class MoleBlend(Encoder):
         edge = torch.zeros(n + 1, n + 1, dtype=torch.bool, device=bias.device)
         edge[0], edge[:, 0] = True, True
         return F.pad(bias, (1, 0, 1, 0)) + self.graph_bias[:, None, None] * edge
+
+    def token_atoms(self, record: Record) -> NDArray[np.int64]:
+        """[1 + N] the graph token stands for none."""
+        return np.pad(self.graph_view.atoms(record), (1, 0), constant_values=-1)
 
     @property
     def blocks(self) -> list[nn.Module]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from molfusion.batch import MoleculeBatch, Tokens
+from molfusion.batch import MoleculeBatch, Record, Tokens
 from molfusion.encoders.base import Encoder
 from molfusion.nn.gaussian import GaussianPairs
 from molfusion.nn.init import initialise
@@ -130,6 +132,10 @@ class UniMol(Encoder):
         for layer in self.layers:
             x, logits = layer(x, logits)
         return UniMolStates(self.norm(x), mask, x, bias, logits)
+
+    def token_atoms(self, record: Record) -> NDArray[np.int64]:
+        """[2 + N] [CLS] and [SEP] stand for none, a hydrogen for the atom that it sits on."""
+        return np.pad(self.view.atoms(record), 1, constant_values=-1)
 
     @property
     def blocks(self) -> list[nn.Module]:

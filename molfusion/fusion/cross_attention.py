@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -92,14 +92,6 @@ class CrossAttention(Encoder):
         for layer in self.layers:
             x = layer(x, context.x, unseen)
         return x
-
-    def attention(self, query: Tokens, context: Tokens) -> Tensor:
-        """What each token of the query reads of the context, layer by layer: [B, layers, T, S], mean over heads."""
-        x, unseen, found = self._projected(query.x), _unseen(context.mask), []
-        for layer in cast(list[CrossBlock], list(self.layers)):
-            found.append(layer.weights(x, context.x, unseen))
-            x = layer(x, context.x, unseen)
-        return torch.stack(found, dim=1)
 
     def _projected(self, x: Tensor) -> Tensor:
         projected: Tensor = self.projection(x)

@@ -51,10 +51,11 @@ def delete(
     watch = Watch(task)
     rng = np.random.default_rng(seed)
     counts = [max(1, round(share * len(g.atoms))) for g in found]
+    standing = [[part.encoder.token_atoms(record) for record in records] for part in watch.parts]
 
     def without(orders: list[NDArray[np.int64]]) -> NDArray[np.float64]:
         chosen = [order[:n] for order, n in zip(orders, counts, strict=True)]
-        return _rightness(task, watch, batch, _tokens_of(watch, records, chosen))
+        return _rightness(task, watch, batch, [_tokens_of(of, chosen) for of in standing])
 
     whole = _rightness(task, watch, batch)
     top = without([np.argsort(-g.atoms, kind="stable") for g in found])
@@ -82,21 +83,15 @@ def summary(deletions: Sequence[Deletion], samples: int = 2000, seed: int = 0) -
     }
 
 
-def _rightness(task: Task, watch: Watch, batch: MoleculeBatch, removed: Bools | None = None) -> NDArray[np.float64]:
-    gone = None if removed is None else torch.from_numpy(removed).to(batch.targets.device)
+def _rightness(task: Task, watch: Watch, batch: MoleculeBatch, removed: Sequence[Bools] = ()) -> NDArray[np.float64]:
+    gone = [torch.from_numpy(tokens).to(batch.targets.device) for tokens in removed]
     with watch.tokens(gone):
         return rightness(task, batch).detach().double().cpu().numpy()
 
 
-def _tokens_of(watch: Watch, records: Sequence[Record], atoms: Sequence[NDArray[np.int64]]) -> Bools:
-    """[B, T] the tokens of shells around these atoms."""
-    structure = watch.structure
-    rows = []
-    for record, chosen in zip(records, atoms, strict=True):
-        centres = structure.shells.members(record)[:, 0]  # [R, N]: a shell of level 0 is its atom
-        gone = centres[:, chosen].any(1)
-        rows.append(np.repeat(gone, structure.shells.level + 1) if structure.tokens == "bag" else np.pad(gone, 1))
-    out = np.zeros((len(rows), max(map(len, rows))), dtype=bool)
-    for row, gone in zip(out, rows, strict=True):
-        row[: len(gone)] = gone
+def _tokens_of(standing: Sequence[NDArray[np.int64]], atoms: Sequence[NDArray[np.int64]]) -> Bools:
+    """[B, T] the tokens that stand for these atoms."""
+    out = np.zeros((len(standing), max(map(len, standing))), dtype=bool)
+    for row, tokens, chosen in zip(out, standing, atoms, strict=True):
+        row[: len(tokens)] = np.isin(tokens, chosen)
     return out

@@ -49,6 +49,12 @@ class Attention(nn.Module):
         merged = attended.transpose(1, 2).reshape(x.shape)
         return self.norm(F.dropout(self.out(merged), self.dropout, self.training) + x), own
 
+    def weights(self, x: Tensor, source: Tensor, bias: Tensor | None) -> Tensor:
+        """How much each row reads of the source: [B, T, S], mean over heads, rows sum to 1."""
+        q, k = self._heads(self.query(x)), self._heads(self.key(source))
+        logits = (q @ k.transpose(2, 3)).float() / q.shape[-1] ** 0.5
+        return torch.softmax(logits if bias is None else logits + bias, dim=-1).mean(1)
+
     def _heads(self, x: Tensor) -> Tensor:
         b, t, d = x.shape
         return x.view(b, t, self.heads, d // self.heads).transpose(1, 2)

@@ -32,9 +32,9 @@ def grounded(table: Table) -> Grid:
     lost = ["lost: top atoms", "lost: random atoms", "difference", "verdict"]
     columns = ["", "seed", "ranked by", "atoms taken", "molecules", *lost]
     note = (
-        "Structure tokens of the atoms that count most are taken out, or of as many at random; lost is rightness (cosine with"
+        "Tokens of the atoms that count most are taken out, or of as many at random; lost is rightness (cosine with"
         " the right text, log-likelihood a token, or minus the error in spreads). Red speaks for the right answer, blue"
-        " against it; an atom's colour is its share in all shells around it. 95 % interval over molecules."
+        " against it; an atom's colour is its share in all tokens that stand for it or around it. 95 % interval over molecules."
     )
     return Grid("What answers rest on", columns, rows, note, Markup("").join(drawings))
 

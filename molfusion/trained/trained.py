@@ -222,21 +222,21 @@ class Trained:
         out: str | Path | None = None,
     ) -> Rows:
         """Which atoms and parts of the picture an answer rests on: `atoms` (a weight each, in the order of `smiles`),
-        `shells` and `pictures`, `rightness` (what was taken apart), and the file name of a `drawing`.
+        `shells` (of E3FP tokens) and `pictures`, `rightness` (what was taken apart), and the file name of a `drawing`.
 
         Args:
             molecules: to explain; None: some of the run's own, with their right answers.
             ids: of the run's own; else the first ones of the split.
             most: how many of those.
             split: `val` or `test`.
-            method: `gradient`, or what the picture's tokens read (`attention`).
+            method: `gradient`, or what queries or a picture's tokens read (`attention`).
             answers: those `given` with the molecules, or the model's own, `generated`: the caption it writes, the values
                 it predicts. By default given of the run's own and where there is nothing else (`Retrieval`, or `text`).
             text: the right text of every molecule, for `Captioning` and `Retrieval`.
             out: folder of the drawings; by default explain/ in the run's, or explained/ for other molecules.
 
         Raises:
-            NotApplicable: a model that reads no E3FP tokens, or that has no such answers.
+            NotApplicable: no encoder has tokens that stand for atoms, or the model has no such answers.
             ConfigError: no such molecule in the split, or settings that exclude each other.
         """
         folder = Path(out) if out is not None else self.path / ("explain" if molecules is None else "explained")

@@ -93,12 +93,34 @@ class ConformerView(View):
     def _kept(self, record: Record, numbers: NDArray[np.uint8], positions: NDArray[np.float32]) -> Features:
         if not np.isfinite(positions).all():
             raise ViewError("a coordinate is not a finite number")
+        kept = self._chosen(record, numbers)
+        return {"numbers": numbers[kept].astype(np.uint8), "positions": positions[kept].astype(np.float32)}
+
+    def atoms(self, record: Record) -> NDArray[np.int64]:
+        """[N] for each atom of this view its index in the SMILES; a hydrogen that is not written there has that of the
+        atom nearest to it.
+
+        Raises:
+            ViewError: it has no such view.
+        """
+        if record.geometry is not None:
+            numbers, positions = record.geometry.numbers, record.geometry.positions
+        else:
+            found = self._embedding.featurise(record)
+            numbers, positions = found["numbers"], found["positions"]
+        index, written = np.arange(len(numbers)), parse(record.smiles).GetNumAtoms()
+        apart = np.linalg.norm(positions[written:, None] - positions[None, :written], axis=-1)
+        index[written:] = apart.argmin(1)
+        return index[self._chosen(record, numbers)]
+
+    def _chosen(self, record: Record, numbers: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Which of the source's atoms this view has."""
         kept = np.arange(len(numbers)) if self.hydrogens else heavy_atoms(numbers)
         if len(kept) > self.max_atoms:
             seed = hashlib.blake2b(record.canonical.encode(), digest_size=8).digest()
             drawn = np.random.default_rng(int.from_bytes(seed, "little")).permutation(len(kept))
             kept = kept[drawn[: self.max_atoms]]
-        return {"numbers": numbers[kept].astype(np.uint8), "positions": positions[kept].astype(np.float32)}
+        return kept
 
     def collate(self, items: Sequence[Features]) -> Conformers:
         return self.collate_flat(joined(items))

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from molfusion.batch import Arrays, Ragged, Record, spread
@@ -92,6 +93,11 @@ class RelationsView(View):
         # A path among n atoms has at most n - 1 bonds.
         width = np.uint8 if self.max_atoms <= 256 else np.uint16
         return {"atoms": whole.atoms, "distances": found.distances.astype(width).ravel(), "hops": found.hops.reshape(-1, HOPS)}
+
+    def atoms(self, record: Record) -> NDArray[np.int64]:
+        """[N] for each atom of this view its index in the SMILES."""
+        elements = graph(parse(record.smiles)).atoms[:, 0] + 1
+        return np.arange(len(elements)) if self.hydrogens else heavy_atoms(elements)
 
     def collate(self, items: Sequence[Features]) -> Relations:
         return self.collate_flat(joined(items))

@@ -16,3 +16,4 @@ def test_one_token_an_atom():
     model = GIN(dim=8, layers=1).eval()
     tokens = model(contract.collate(model, contract.records()))
     assert tokens.mask.sum(1).tolist() == [3, 9, 1, 6, 10, 2]
+    assert [len(model.token_atoms(r)) for r in contract.records()] == [3, 9, 1, 6, 10, 2]

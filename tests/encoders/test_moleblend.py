@@ -264,3 +264,8 @@ def test_noise_is_for_training_only():
 
 def test_relations_are_named_in_the_order_of_a_blend():
     assert RELATIONS == ("spd", "path", "3d")
+
+
+def test_which_atoms_its_tokens_are():
+    """The graph token is none, and an explicit hydrogen has none."""
+    assert tiny().token_atoms(flat("C([2H])O")).tolist() == [-1, 0, 2]

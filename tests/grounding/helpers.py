@@ -19,9 +19,9 @@ SMALL = {
 }
 
 
-def probe(encoder, head=None):
+def probe(encoder, head=None, readout="mean"):
     """Property of one target, with a linear head on the mean of the tokens."""
-    task = Property(encoder, head="linear", norm=False)
+    task = Property(encoder, head="linear", norm=False, readout=readout)
     task.targets = (Target("y"),)
     task._standardise([0.0], [1.0])
     task.configure_model()

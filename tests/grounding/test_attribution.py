@@ -144,7 +144,7 @@ def test_bag_and_joint_places():
 
 
 def test_what_cannot_be_pointed_at():
-    with pytest.raises(NotApplicable, match="no E3FPTokens"):
+    with pytest.raises(NotApplicable, match=r"stand for atoms .* encoders are: Fingerprint. .* token_atoms"):
         Watch(probe(Fingerprint(dim=8, hidden=8, bits=64)))
     with pytest.raises(NotApplicable, match="sides: selfies"):
         Watch(probe(E3FPTokens(8, "joint", sides="selfies")))

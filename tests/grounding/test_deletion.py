@@ -26,10 +26,10 @@ def test_a_molecule_left_without_tokens_keeps_zeros():
     task, batch, _ = linear()
     watch = Watch(task)
     everything = torch.ones(1, 12, dtype=torch.bool)
-    with watch.tokens(everything) as seen:
+    with watch.tokens([everything]) as seen:
         task(batch)
-    assert seen["structure"].mask.any()
-    assert not seen["structure"].x.any()
+    assert seen[task.encoder].mask.any()
+    assert not seen[task.encoder].x.any()
 
 
 @pytest.mark.parametrize("arrangement", ["bag", "joint"])

@@ -41,3 +41,16 @@ def test_padded_text_changes_nothing():
     longer = torch.tensor([[5, 6, 7, 0, 0]])
     torch.testing.assert_close(model.read_text(longer, longer.ne(0))[:, :3], model.read_text(ids, mask))
     torch.testing.assert_close(model.read_text(ids, mask, wanted=1), model.read_text(ids, mask)[:, :1])
+
+
+def test_what_a_query_reads_of_the_states():
+    """Weights times values, through the same output and norm, are what the layer itself computes."""
+    cross = stack().layers[0].cross
+    cross.heads = 1
+    x, states = torch.randn(2, 3, 16), torch.randn(2, 5, 8)
+    bias = torch.zeros(2, 1, 1, 5)
+    bias[1, ..., 3:] = torch.finfo(torch.float32).min
+    read = cross.weights(x, states, bias)
+    assert read.shape == (2, 3, 5)
+    assert not read[1, :, 3:].any()
+    torch.testing.assert_close(cross.norm(cross.out(read @ cross.value(states)) + x), cross(x, states, bias)[0])

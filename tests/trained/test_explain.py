@@ -14,7 +14,7 @@ from molfusion.chem.parse import parse
 from molfusion.cli import main
 from molfusion.config import ConfigError
 from molfusion.encoders.base import NotApplicable
-from tests.tasks.helpers import TEXT, fit
+from tests.tasks.helpers import QFORMER, TEXT, UNIMOL, fit
 from tests.trained.conftest import LM
 
 E3FP = {"class_path": "molfusion.encoders.E3FPTokens", "init_args": {"dim": 16, "shells": {"bits": 256}}}
@@ -99,6 +99,38 @@ def test_a_molecule_without_a_value(readers, tmp_path):
     assert rows[1]["problem"] == "there is no right value to explain: ask for generated answers"
 
 
+MOLEBLEND = {
+    "class_path": "molfusion.encoders.MoleBlend",
+    "init_args": {"dim": 16, "layers": 2, "ffn": 16, "heads": 2, "kernels": 8},
+}
+OTHERS = {  # the other strategies' encoders, each under a task that it is trained by
+    "3d-molm": ("Retrieval", {"encoder": {**QFORMER, "init_args": {**QFORMER["init_args"], "encoder": UNIMOL}}}),
+    "moleblend": ("Property", {"encoder": MOLEBLEND, "readout": "token"}),
+    "3m-diffusion": ("Captioning", {
+        "encoder": {"class_path": "molfusion.encoders.GIN", "init_args": {"dim": 16, "layers": 2}}, "lm": LM,
+        "decoding": {"max_new_tokens": 8}, "samples": 1, "test_samples": 1,
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_strategy_points_at_atoms(name, card, tmp_path):
+    task, settings = OTHERS[name]
+    fit(tmp_path / "run", card, task, epochs=1, **settings)
+    run = molfusion.load(tmp_path / "run")
+    text = None if task == "Property" else "It is an alcohol."
+    for row, atoms in zip(run.explain(["CCO", "OC(=O)c1ccccc1"], text=text, out=tmp_path), [3, 9], strict=True):
+        assert row["problem"] == ""
+        assert (len(row["atoms"]), row["shells"], row["pictures"]) == (atoms, [], [])
+        assert all(row["atoms"])
+        assert "<svg" in (tmp_path / row["drawing"]).read_text()
+    if task == "Retrieval":
+        (row,) = run.explain(["CCO"], text=text, method="attention", out=tmp_path)
+        assert 0 < sum(row["atoms"]) < 1  # [CLS] and [SEP] are read too
+    assert explain(tmp_path / "run", "--molecules", "2", "--deletion", "4") == 0
+    assert json.loads((tmp_path / "run" / "explain" / "deletion.json").read_text())["molecules"] == 4
+
+
 def explain(run, *words):
     return main(["explain", "--run", str(run), *map(str, words)])
 
@@ -137,7 +169,7 @@ def test_other_molecules_leave_the_runs_own_alone(readers, tmp_path):
         ("numbers", ["CCO", "--id", "c20"], "--id, --molecules and --split choose among the run's own"),
         ("numbers", ["--data.card", "demo", "--split", "val"], "--id, --molecules and --split choose among the run's own"),
         ("numbers", ["--id", "nobody"], "no molecule 'nobody' in the test split of small; such as 'c20'"),
-        ("numbers", ["CCO", "--method", "attention"], "attention needs a CrossAttention"),
+        ("numbers", ["CCO", "--method", "attention"], "attention needs a QFormer or a CrossAttention"),
         ("numbers", ["--data.card", "demo", "--answers", "given"], "has no target 'number'"),
         ("towers", ["CCO", "--answers", "generated"], "Retrieval generates none"),
         ("towers", ["--text", "It is an alcohol."], "the run's own molecules have texts of their own"),
@@ -155,7 +187,7 @@ def test_without_a_run(capsys):
 
 
 def test_refusals_in_python(readers, runs):
-    with pytest.raises(NotApplicable, match="this model has no E3FPTokens"):
+    with pytest.raises(NotApplicable, match="this model's encoders are: Fingerprint"):
         molfusion.load(runs / "numbers").explain(["CCO"])
     with pytest.raises(NotApplicable, match="explain needs the folder of a run"):
         molfusion.load(readers / "numbers" / "encoder.yaml").explain(["CCO"])

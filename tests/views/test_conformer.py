@@ -56,3 +56,24 @@ def test_settings_are_identity():
     assert ConformerView().name() == ConformerView().name()
     assert ConformerView().name() != ConformerView(seed=1).name()
     assert ConformerView().key(record("O")) != ConformerView().key(record("O", WATER))
+
+
+def test_which_atoms_of_the_smiles_they_are():
+    """H2O2's hydrogens stand apart; a deuterium that the SMILES writes is an atom of its own, and no heavy one."""
+    numbers = np.array([8, 1, 8, 1], np.uint8)
+    positions = np.array([[0, 0, 0], [-0.9, 0, 0], [1.5, 0, 0], [2.4, 0, 0]], np.float32)
+    given = record("O([2H])O", Geometry(numbers, positions))
+    assert ConformerView(hydrogens=True).atoms(given).tolist() == [0, 1, 2, 2]
+    assert ConformerView().atoms(given).tolist() == [0, 2]
+    assert ConformerView().atoms(record("OCC")).tolist() == [0, 1, 2]
+    hydrogens = ConformerView(hydrogens=True).atoms(record("OCC")).tolist()  # embedded
+    assert [hydrogens.count(k) for k in range(3)] == [1 + 1, 1 + 2, 1 + 3]
+
+
+def test_which_atoms_are_left_of_a_cropped_molecule():
+    view = ConformerView(max_atoms=4)
+    long = record("OCCN(C)CCF")
+    kept = view.atoms(long)
+    elements = [parse("OCCN(C)CCF").GetAtomWithIdx(int(k)).GetAtomicNum() for k in kept]
+    assert elements == view.featurise(long)["numbers"].tolist()
+    assert len(set(kept.tolist())) == 4
