@@ -152,12 +152,12 @@ def test_predictions(here, capsys):
 def test_after_training(here, capsys):
     follow("tutorials/after_training", capsys)
     rows = pq.read_table(here / "vectors.parquet").to_pylist()
-    assert [(r["id"], r["vector"] is None) for r in rows] == [
-        ("ethanol", False), ("benzene", False), ("acetone", False), ("typo", True), ("1", False)
+    assert [(r["id"], r["row"], r["vector"] is None) for r in rows] == [
+        ("ethanol", 1, False), ("benzene", 2, False), ("typo", 3, True), ("acetone", 4, False), ("1", None, False)
     ]  # fmt: skip
     assert "<svg" in (here / "found-1.svg").read_text()
     with (here / "captions.csv").open() as file:
-        assert [bool(row["problem"]) for row in csv.DictReader(file)] == [False, False, False, True]
+        assert [bool(row["problem"]) for row in csv.DictReader(file)] == [False, False, True, False]
     with (here / "made.csv").open() as file:
         made = list(csv.DictReader(file))
     assert {row["prompt"] for row in made} == {"It is an alcohol.", "It has an aromatic ring."}
