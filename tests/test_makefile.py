@@ -30,7 +30,7 @@ def test_make_sweep_plans_each_file(file, monkeypatch, capsys):
     home = Path("runs", file.relative_to(ROOT / "experiments" / "sweeps").with_suffix(""))
     cells = capsys.readouterr().out.splitlines()
     assert cells
-    assert all(f"->  {home}/" in cell for cell in cells)
+    assert all("->  n/a: " in cell or f"->  {home}/" in cell for cell in cells)  # own_data.yaml: its example has no numbers
 
 
 def test_a_folder_of_ones_own():
