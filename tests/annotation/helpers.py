@@ -19,7 +19,8 @@ def captions(folder, words, ids=IDS, prompt="Describe it."):
     ]  # fmt: skip
     write_rows(rows, folder / "predictions.parquet")
     cost = dict.fromkeys(COSTS, 1)
-    data = {"card": "x", "card_digest": "0", "title": "X", "licence": "CC0", "cite": "", "targets": [], "records": {"test": 12}, "dropped": 0}
+    data = {"card": "x", "card_digest": "0", "title": "X", "licence": "CC0", "cite": "", "targets": [],
+            "records": {"test": 12}, "dropped": 0}  # fmt: skip
     made = {"processor": "p", "cores": 1, "device": "cpu", "python": "3", "versions": {}, "molfusion": "0", "source_digest": "0"}
     record = {"task": "Captioning", "metrics": {"test/score": 1.0}, "cost": {**cost, "padding": {}}, "data": data,
               "provenance": made}  # fmt: skip
