@@ -55,7 +55,9 @@ def no_likelihoods(table: Table) -> str:
 
 
 def meaning(table: Table) -> str:
-    """How `score` is computed."""
+    """How `score` is computed; nothing of a table in which nothing ran."""
+    if not any(row.results for row in table.rows):
+        return ""
     found = kind(table)
     if found == "retrieval":
         pool = next((v[0] for row in table.rows if (v := row.values("m2t/pool"))), 0)

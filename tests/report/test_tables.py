@@ -68,3 +68,10 @@ def test_without_chance_or_predictions_the_times_of_chance_say_why():
     chance.results = [result(None, {})]
     chance.results[0].metrics["test/score"] = 0.5
     assert results(made).rows[1][2] == "n/a: no test predictions of a score"
+
+
+def test_of_a_table_in_which_nothing_ran_no_score_is_explained():
+    """What kind of score it is is told by the metrics of its runs."""
+    empty = Row("UniMol", missing=[(0, "n/a", "card mine has no texts")])
+    assert "minus" not in results(table(empty)).note
+    assert "minus the mean absolute error" in results(table(Row("UniMol", [result(0, {"a": 1.0})]))).note
