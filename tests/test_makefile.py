@@ -1,5 +1,6 @@
 """`make` hands on what it is told; nothing is installed or trained here."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -16,7 +17,9 @@ pytestmark = pytest.mark.skipif(not (ROOT / "Makefile").is_file() or not shutil.
 
 def recipe(*words):
     """The last command that make would run."""
-    said = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    asked = ["make", "--no-print-directory", "-n", *words]
+    own = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}  # not those of `make test`
+    said = subprocess.run(asked, cwd=ROOT, env=own, capture_output=True, text=True, check=True).stdout
     return shlex.split(said.splitlines()[-1])
 
 

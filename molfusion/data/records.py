@@ -85,7 +85,14 @@ def load_rows(card: Card, cache: Path) -> dict[str, int]:
         CardError: as `load_records`.
     """
     load_records(card, cache)
-    rows = _load(_files(card, cache)[2])
+    order = _files(card, cache)[2]
+    try:
+        rows = _load(order)
+    except (ValueError, OSError) as error:
+        _warn(f"{order}: damaged ({error}): card {card.name} is read again")
+        order.unlink()
+        load_records(card, cache)
+        rows = _load(order)
     return dict(zip(rows["id"].to_pylist(), rows["row"].to_pylist(), strict=True))
 
 
