@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(not (ROOT / "Makefile").is_file() or not shutil.
 def recipe(*words):
     """The last command that make would run."""
     asked = ["make", "--no-print-directory", "-n", *words]
-    own = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}  # not those of `make test`
+    theirs = {"MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "ARGS", "OUT", "SWEEP"}  # of the `make test` around this
+    own = {k: v for k, v in os.environ.items() if k not in theirs}
     said = subprocess.run(asked, cwd=ROOT, env=own, capture_output=True, text=True, check=True).stdout
     return shlex.split(said.splitlines()[-1])
 
