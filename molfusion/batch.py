@@ -116,6 +116,21 @@ class MoleculeBatch:
     targets: Tensor  # [B, K] float32, nan = not measured
     views: dict[View, Any]
 
+    @classmethod
+    def of(cls, records: Sequence[Record], views: dict[View, Any], targets: Tensor | None = None) -> Self:
+        """Of these records, with what the views made of them; without targets K is 0."""
+        return cls(
+            ids=[r.id for r in records],
+            smiles=[r.smiles for r in records],
+            texts=[r.text for r in records],
+            groups=[r.group for r in records],
+            scopes=[r.scope for r in records],
+            pools=[r.pool for r in records],
+            prompts=[r.prompt for r in records],
+            targets=torch.zeros(len(records), 0) if targets is None else targets,
+            views=views,
+        )
+
     def __getitem__(self, view: View) -> Any:
         if view not in self.views:
             carried = ", ".join(map(repr, self.views)) or "no view"

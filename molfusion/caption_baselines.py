@@ -119,11 +119,12 @@ def _told(data: MoleculeData, say: Say, task: Captioning | None) -> Result:
     rows: list[dict[str, Any]] = []
     for split in ("val", "test"):
         said = [Answer(r.id, r.group, r.smiles, r.prompt, r.text, say(r), math.nan, 0) for r in data.records[split]]
-        found = {name: value for name, value in answers.metrics(said).items() if name != "loss"}
+        scored, told = answers.scored(said)
+        found = {name: value for name, value in scored.items() if name != "loss"}
         if task and task.select in found:
             found["score"] = found[task.select]
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
-        rows += [{"split": split, **row} for row in answers.rows(said)]
+        rows += [{"split": split, **row} for row in told]
     return metrics, rows
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from molfusion.batch import Geometry, MoleculeBatch, Record
 from molfusion.chem.parse import canonical, parse
 from molfusion.encoders.base import Aligned, Atomwise, Encoder
+from molfusion.views.batches import batch_of
 from molfusion.views.conformer import ConformerView
 from molfusion.views.e3fp import E3FPView
 
@@ -34,17 +35,7 @@ def records(rotation: np.ndarray | None = None, shift: float = 0.0) -> list[Reco
 
 def collate(encoder: Encoder, chosen: list[Record]) -> MoleculeBatch:
     views = encoder.views | getattr(encoder, "loss_views", frozenset())
-    return MoleculeBatch(
-        ids=[r.id for r in chosen],
-        smiles=[r.smiles for r in chosen],
-        texts=[r.text for r in chosen],
-        groups=[r.group for r in chosen],
-        scopes=[r.scope for r in chosen],
-        pools=[r.pool for r in chosen],
-        prompts=[r.prompt for r in chosen],
-        targets=torch.tensor([r.targets for r in chosen]),
-        views={v: v.collate([v.featurise(r) for r in chosen]) for v in views},
-    )
+    return replace(batch_of(chosen, views), targets=torch.tensor([r.targets for r in chosen]))
 
 
 def reads_geometry(encoder: Encoder) -> bool:

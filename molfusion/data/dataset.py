@@ -56,17 +56,8 @@ class MoleculeDataset(torch.utils.data.Dataset[MoleculeBatch]):
         rows = np.array([i for i, _ in indices])
         width = max((len(r.targets) for r in records), default=0)
         targets = np.array([r.targets or (np.nan,) * width for r in records], dtype=np.float32)
-        return MoleculeBatch(
-            ids=[r.id for r in records],
-            smiles=[r.smiles for r in records],
-            texts=[r.text for r in records],
-            groups=[r.group for r in records],
-            scopes=[r.scope for r in records],
-            pools=[r.pool for r in records],
-            prompts=[r.prompt for r in records],
-            targets=torch.from_numpy(targets).reshape(len(records), width),
-            views={view: self._view(view, records, rows) for view in self.views},
-        )
+        views = {view: self._view(view, records, rows) for view in self.views}
+        return MoleculeBatch.of(records, views, torch.from_numpy(targets).reshape(len(records), width))
 
     def _view(self, view: View, records: Sequence[Record], rows: NDArray[np.int64]) -> Any:
         """One view's batch of these records, which are `rows` of all, as far as they show their own."""

@@ -40,6 +40,14 @@ def scores(
         ValueError: there are no texts, or not as many predictions as references.
         FileNotFoundError: no such tokenizer.
     """
+    means = each(predictions, references, tokenizer, truncation)
+    return corpus(predictions, references, tokenizer, truncation) | {name: float(v.mean()) for name, v in means.items()}
+
+
+def corpus(
+    predictions: Sequence[str], references: Sequence[str], tokenizer: str = "molfusion", truncation: int | None = 512
+) -> dict[str, float]:
+    """Of `scores` those that are no means over texts: BLEU."""
     from nltk.translate.bleu_score import corpus_bleu
 
     _check(predictions, references)
@@ -47,9 +55,7 @@ def scores(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that no n-gram of some length is shared: the score says so
         bleu2, bleu4 = corpus_bleu([[w] for w in wanted], said, [(0.5, 0.5), (0.25, 0.25, 0.25, 0.25)])
-    out = {key(n, tokenizer, truncation): 100 * float(v) for n, v in (("BLEU-2", bleu2), ("BLEU-4", bleu4))}
-    means = each(predictions, references, tokenizer, truncation)
-    return out | {name: float(values.mean()) for name, values in means.items()}
+    return {key(n, tokenizer, truncation): 100 * float(v) for n, v in (("BLEU-2", bleu2), ("BLEU-4", bleu4))}
 
 
 def each(

@@ -43,44 +43,36 @@ class Answers:
         named = [(text, name) for text in texts if (name := property_of(text))]
         self.means = numeric.means([t for t, _ in named], [n for _, n in named]) if named else {}
 
-    def metrics(self, answers: Sequence[Answer]) -> dict[str, float]:
-        """`loss` a token over all; of what was generated: text metrics of the texts, numeric ones of the numbers, and the
-        facts of captions in the demo's sentences.
+    def scored(self, answers: Sequence[Answer]) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Metrics of all, and a row an answer with what it adds to them: a report has neither training data nor tokenizers.
+
+        `loss` a token over all; of what was generated: text metrics of the texts, numeric ones of the numbers, and the facts
+        of captions in the demo's sentences. In a row, `assumed` is what an invalid number counts as; of a generated text in
+        words there are METEOR and the ROUGEs, and the counts that corpus BLEU is made of (`text.shared`, a list).
         """
         out = {"loss": sum(a.nll for a in answers) / max(1, sum(a.tokens for a in answers))}
-        generated = [(a, a.text) for a in answers if a.text is not None]
-        out["generated"] = float(len(generated))
-        worded = [(a, said) for a, said in generated if property_of(a.target) is None]
-        if worded:
-            said, wanted = [t for _, t in worded], [a.target for a, _ in worded]
-            out |= text.scores(said, wanted, self.tokenizer, self.truncation)
-            checked = facts.scores(said, [a.smiles for a, _ in worded], wanted)
+        out["generated"] = float(sum(a.text is not None for a in answers))
+        rows = [{**a._asdict(), "assumed": self.means.get(property_of(a.target) or "", math.nan)} for a in answers]
+        generated = [row for row in rows if row["text"] is not None]
+        if worded := [row for row in generated if property_of(row["target"]) is None]:
+            said, wanted = [row["text"] for row in worded], [row["target"] for row in worded]
+            each = text.each(said, wanted, self.tokenizer, self.truncation)
+            out |= text.corpus(said, wanted, self.tokenizer, self.truncation)
+            out |= {name: float(column.mean()) for name, column in each.items()}
+            checked = facts.scores(said, [row["smiles"] for row in worded], wanted)
             if "facts/recall" in checked:  # otherwise these are not the demo's sentences
                 out |= {name: value for name, value in checked.items() if name.count("/") == 1}
-        numbers = [(a.target, said, name) for a, said in generated if (name := property_of(a.target))]
-        if numbers:
-            right, told, names = zip(*[(t, s, n) for t, s, n in numbers], strict=True)
-            out |= numeric.scores(told, right, names, self.means)
-        return out
-
-    def rows(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
-        """An answer each, with what it adds to the metrics of all: a report has neither training data nor tokenizers.
-
-        `assumed` is what an invalid number counts as. Of generated texts in words there are METEOR and the ROUGEs, and the
-        counts that corpus BLEU is made of (`text.shared`, a list).
-        """
-        rows = [{**a._asdict(), "assumed": self.means.get(property_of(a.target) or "", math.nan)} for a in answers]
-        worded = [row for row, a in zip(rows, answers, strict=True) if a.text is not None and property_of(a.target) is None]
-        if worded:
-            texts = [row["text"] for row in worded], [row["target"] for row in worded]
-            added: dict[str, Any] = {**text.each(*texts, self.tokenizer, self.truncation)}
-            added[text.key(text.COUNTS, self.tokenizer, self.truncation)] = text.shared(*texts, self.tokenizer, self.truncation)
+            counts = text.shared(said, wanted, self.tokenizer, self.truncation)
+            added = {**each, text.key(text.COUNTS, self.tokenizer, self.truncation): counts}
             for row in rows:
                 row |= dict.fromkeys(added)
             for name, column in added.items():
                 for row, value in zip(worded, column.tolist(), strict=True):
                     row[name] = value
-        return rows
+        if numbers := [(row["text"], row["target"], asked) for row in generated if (asked := property_of(row["target"]))]:
+            told, right, names = zip(*numbers, strict=True)
+            out |= numeric.scores(told, right, names, self.means)
+        return out, rows
 
 
 def property_of(answer: str) -> str | None:

@@ -154,11 +154,11 @@ class Captioning(Task):
     def evaluate(self, observed: list[dict[str, Any]], split: str) -> tuple[dict[str, float], list[dict[str, Any]]]:
         fields = ["ids", "groups", "smiles", "prompts", "targets", "texts", "nll", "tokens"]
         answers = [*{row[0]: Answer(*row) for row in named_rows(observed, fields)}.values()]  # ranks repeat one to keep step
-        metrics = self.answers.metrics(answers)
+        metrics, rows = self.answers.scored(answers)
         if self.select != "loss" and self.select not in metrics:
             raise NotApplicable(f"select: there is no metric {self.select!r}; there are loss, {', '.join(sorted(metrics))}")
         metrics["score"] = -metrics["loss"] if self.select == "loss" else metrics[self.select]
-        return metrics, self.answers.rows(answers)
+        return metrics, rows
 
     def predictions(self, batch: MoleculeBatch) -> list[dict[str, Any]]:
         """What is said of each molecule: `prompt` and `text`."""

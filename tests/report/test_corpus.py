@@ -160,9 +160,9 @@ def told():
     answers.append(Answer("m9", "m9", "CC", "?", WANTED[0], None, 1.0, 9))
     judge = Answers("molfusion", 512)
     judge.learn(["The LogP of the molecule is 0.50.", "The LogP of the molecule is 1.50."])
-    metrics = judge.metrics(answers)
+    metrics, rows = judge.scored(answers)
     chosen = {"test/score": metrics["facts/recall"], "val/score": 0.5, "val/facts/recall": 0.5}
-    return given(judge.rows(answers), metrics={f"test/{k}": v for k, v in metrics.items()} | chosen), metrics
+    return given(rows, metrics={f"test/{k}": v for k, v in metrics.items()} | chosen), metrics
 
 
 def test_every_metric_of_texts_is_what_the_run_said(told):
@@ -215,7 +215,8 @@ LOSSES = [{"denoise": 1.0, "spd": 3.0}, {"denoise": 2.0, "spd": 0.0}, {"denoise"
 def pretrained(*batches):
     """Metrics and rows of a pretraining that was shown these batches of molecules."""
     task = Pretraining(UniMolPretraining(UniMol(dim=8, layers=1, heads=2, kernels=4)), weights={"denoise": 2.0})
-    seen = [{"ids": list(ids), "groups": list(ids), "losses": loss} for ids, loss in zip(batches, LOSSES, strict=False)]
+    told = zip(batches, LOSSES[: len(batches)], strict=True)
+    seen = [{"ids": list(ids), "groups": list(ids), "losses": loss} for ids, loss in told]
     metrics, rows = task.evaluate(seen, "test")
     return given(rows), metrics
 

@@ -18,10 +18,11 @@ def texts(said, nll=2.0):
     """A result with what was said of each record (None: nothing); a baseline has no loss."""
     rows = [Answer(i, i.upper(), "CCO", "?", RIGHT, t, nll, 4) for i, t in zip(ASKED, said, strict=True)]
     judge = Answers("molfusion", 512)
-    metrics = {f"test/{k}": v for k, v in judge.metrics(rows).items() if nll or k != "loss"}
+    scored, told = judge.scored(rows)
+    metrics = {f"test/{k}": v for k, v in scored.items() if nll or k != "loss"}
     if nll:
         metrics["test/score"] = -metrics["test/loss"]
-    return given(judge.rows(rows), metrics=metrics | {"val/ROUGE-L": 7.0})
+    return given(told, metrics=metrics | {"val/ROUGE-L": 7.0})
 
 
 def table(*said):

@@ -100,7 +100,7 @@ def test_metrics_of_texts_numbers_and_losses():
     answers = Answers("molfusion", None)
     answers.learn(["The LogP of this molecule is 2.0.", "The LogP of this molecule is 4.0.", "It has a ring."])
     assert answers.means == {"LogP": 3.0}
-    found = answers.metrics(
+    found, _ = answers.scored(
         [
             answer(),
             answer(nll=9.0, tokens=2, text=None),
@@ -119,7 +119,7 @@ def test_metrics_of_texts_numbers_and_losses():
 
 def test_facts_of_captions_in_the_demos_sentences():
     told = "Its molecular formula is C2H6O. It is acyclic."
-    right, wrong = (Answers("molfusion", None).metrics([answer(target=told, text=t)]) for t in (told, told.replace("C2", "C3")))
+    right, wrong = (Answers("molfusion", None).scored([answer(target=told, text=t)])[0] for t in (told, told.replace("C2", "C3")))
     assert right["facts/precision"] == right["facts/recall"] == 1
     assert 0 < wrong["facts/precision"] < 1
     assert wrong["facts/hallucination"] == 1 - wrong["facts/precision"]
